@@ -162,9 +162,7 @@ def _from_raw(path: Path, raw: Mapping[str, Any]) -> Lab:
         service_manager=raw["service_manager"],
         paths={name: Path(value) for name, value in raw["paths"].items()},
         endpoints={name: Endpoint(name=name, **value) for name, value in raw["endpoints"].items()},
-        environments={
-            name: Environment(name=name, prefix=Path(value)) for name, value in raw["environments"].items()
-        },
+        environments={name: Environment(name=name, prefix=Path(value)) for name, value in raw["environments"].items()},
         services=tuple(
             sorted(
                 (Service(**{**value, "log": Path(value["log"])}) for value in raw["services"]),
