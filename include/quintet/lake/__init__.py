@@ -1,0 +1,1 @@
+"""The lake: where tables lie, how they come to be, how files land in them exactly once."""

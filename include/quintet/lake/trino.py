@@ -1,0 +1,93 @@
+"""Connections to the lab's Trino, and what the lake asks of it: schemas and registered Delta tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import trino
+
+from quintet.catalogue import Table
+from quintet.errors import LabError, ServiceDownError
+from quintet.settings import Lab
+
+__all__ = ["USER", "connect", "query", "register"]
+
+#: Every program of the lab asks as this user; the door is bound to loopback and wants no password.
+USER = "quintet"
+#: Seconds for one HTTP exchange; a query may take many exchanges.
+TIMEOUT = 30.0
+
+
+def connect(lab: Lab, *, catalog: str | None = None, schema: str | None = None) -> trino.dbapi.Connection:
+    """Open a DB-API connection; nothing is asked of the server before the first query."""
+    door = lab.endpoint("trino")
+    return trino.dbapi.connect(
+        host=door.host,
+        port=door.port,
+        http_scheme=door.scheme,
+        user=USER,
+        catalog=catalog,
+        schema=schema,
+        source="quintet",
+        request_timeout=TIMEOUT,
+    )
+
+
+def query(connection: trino.dbapi.Connection, statement: str, parameters: Iterable[Any] = ()) -> list[list[Any]]:
+    """Run one statement to its end and return all rows.
+
+    Raises:
+        ServiceDownError: nothing answers at the lab file's address.
+        LabError: Trino refused the statement.
+
+    """
+    cursor = connection.cursor()
+    given = list(parameters)
+    try:
+        cursor.execute(statement, given) if given else cursor.execute(statement)
+        return [list(row) for row in cursor.fetchall()]
+    except trino.exceptions.TrinoConnectionError as error:
+        raise ServiceDownError(
+            f"Trino does not answer at {connection.host}:{connection.port} ({error})", remedy="Run: quintet doctor"
+        ) from error
+    except trino.exceptions.TrinoUserError as error:
+        raise LabError(f"Trino refused a statement: {error.message}", remedy=f"Statement: {statement}") from error
+    finally:
+        cursor.close()
+
+
+def register(lab: Lab, tables: Iterable[Table]) -> list[str]:
+    """Make the schemas and register the tables that Trino does not know yet; full names of the new ones.
+
+    Registering is idempotent here because `register_table` fails on a table that is there, so
+    `information_schema` is asked first.
+    """
+    wanted = list(tables)
+    done: list[str] = []
+    connection = connect(lab)
+    try:
+        for schema in sorted({table.schema for table in wanted}):
+            members = [table for table in wanted if table.schema == schema]
+            done += _register_schema(connection, lab.path("lake"), schema, members)
+    finally:
+        connection.close()
+    return done
+
+
+def _register_schema(connection: trino.dbapi.Connection, lake: Path, schema: str, tables: list[Table]) -> list[str]:
+    catalog = tables[0].catalog
+    location = (lake / catalog / schema).resolve().as_uri()
+    query(connection, f"CREATE SCHEMA IF NOT EXISTS {catalog}.{schema} WITH (location = '{location}')")
+    listing = f"SELECT table_name FROM {catalog}.information_schema.tables WHERE table_schema = '{schema}'"  # noqa: S608
+    known = {row[0] for row in query(connection, listing)}
+    new = [table for table in tables if table.name not in known]
+    for table in new:
+        place = (lake / table.location).resolve().as_uri()
+        query(
+            connection,
+            f"CALL {catalog}.system.register_table(schema_name => '{schema}', table_name => '{table.name}', "
+            f"table_location => '{place}')",
+        )
+    return [table.full_name for table in new]

@@ -1,0 +1,1 @@
+"""The project `lakehouse`: medallion of an online shop."""
