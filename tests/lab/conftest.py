@@ -1,0 +1,160 @@
+"""The lab under test: stood up by the same roles as any other, with its own home and ports, stopped at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from quintet.settings import Lab, default_home, read_lab
+
+ROOT = Path(__file__).parents[2]
+#: Generous ends of waits, in seconds: they stop a hanging test and measure nothing.
+PLAYBOOK_LIMIT = 1500
+COMMAND_LIMIT = 900
+
+
+@dataclass
+class LabUnderTest:
+    """Commands and look-ups against the installed lab."""
+
+    home: Path
+    offset: int
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.environment = {**os.environ, "QUINTET_HOME": str(self.home), "COLUMNS": "200"}
+        self.environment.pop("QUINTET_LAB", None)
+
+    @property
+    def lab(self) -> Lab:
+        return read_lab(self.home / "config" / "lab.yaml")
+
+    def playbook(self, name: str, *arguments: str) -> str:
+        """Run a playbook of the repository and return its output; fails the test when the playbook fails."""
+        done = subprocess.run(
+            [
+                ROOT / ".venv" / "bin" / "ansible-playbook",
+                name,
+                "-e",
+                json.dumps({"port_offset": self.offset}),
+                *arguments,
+            ],
+            cwd=ROOT / "ansible",
+            env=self.environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=PLAYBOOK_LIMIT,
+            check=False,
+        )
+        assert done.returncode == 0, f"{name} ended with {done.returncode}:\n{done.stdout[-6000:]}"
+        return done.stdout
+
+    def quintet(self, *arguments: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
+        """Run the command; `expect` is the exit code that the test asks for (None: any)."""
+        done = subprocess.run(
+            [ROOT / "quintet", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            text=True,
+            capture_output=True,
+            timeout=COMMAND_LIMIT,
+            check=False,
+        )
+        if expect is not None:
+            assert done.returncode == expect, (
+                f"quintet {' '.join(arguments)} ended with {done.returncode}, not {expect}:\n"
+                f"{done.stdout[-5000:]}\n{done.stderr[-5000:]}"
+            )
+        return done
+
+    def start_quintet(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start the command in the background."""
+        return subprocess.Popen(
+            [ROOT / "quintet", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def sql(self, query: str) -> list[dict[str, Any]]:
+        """Rows of a query through Trino."""
+        rows: list[dict[str, Any]] = json.loads(self.quintet("sql", query, "--format", "json").stdout)
+        return rows
+
+    def value(self, query: str) -> Any:
+        """The single value of a query."""
+        (row,) = self.sql(query)
+        (value,) = row.values()
+        return value
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """The alert log."""
+        path = self.lab.path("logs") / "alerts.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        return [json.loads(line) for line in lines]
+
+    def service_pid(self, name: str) -> int:
+        """Process id of a service, from `quintet status`."""
+        services = json.loads(self.quintet("status", "--json").stdout)["services"]
+        (found,) = [service for service in services if service["name"] == name]
+        return int(found["pid"])
+
+    def kill_tree(self, pid: int) -> None:
+        """kill -9 of a process and everything below it."""
+        parent = psutil.Process(pid)
+        for process in [*parent.children(recursive=True), parent]:
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                continue
+
+    def processes(self, *words: str) -> list[psutil.Process]:
+        """Processes of this lab whose command line holds all words."""
+        found = []
+        for process in psutil.process_iter(["cmdline"]):
+            line = " ".join(process.info["cmdline"] or [])
+            if str(self.home) in line and all(word in line for word in words):
+                found.append(process)
+        return found
+
+
+def wait_until(condition: Any, limit: float, what: str) -> Any:
+    """Poll until `condition()` is truthy; fails the test after `limit` seconds."""
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.5)
+    pytest.fail(f"not within {limit} s: {what}")
+
+
+@pytest.fixture(scope="session")
+def installed() -> Iterator[LabUnderTest]:
+    home = default_home()
+    assert home.name != "quintet", "tests need a home of their own: run them through scripts/test"
+    offset = int(os.environ.get("QUINTET_TEST_PORT_OFFSET", "5000"))
+    lab = LabUnderTest(home, offset)
+    keep = os.environ.get("QUINTET_TEST_KEEP") == "1"
+    if home.exists() and not keep:
+        lab.playbook("playbooks/destroy.yml", "-e", "force=true")
+        shutil.rmtree(home / "backups", ignore_errors=True)
+    lab.playbook("site.yml")
+    try:
+        yield lab
+    finally:
+        if not keep:
+            lab.playbook("playbooks/stop.yml")
