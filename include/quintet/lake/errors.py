@@ -1,0 +1,34 @@
+"""Errors of the lake.
+
+InputError
+└── FileRefusedError  one input file that cannot land: file, line, what is wrong, what to do
+LabError
+└── LandingError      the lake could not be written; nothing of the batch landed
+"""
+
+from __future__ import annotations
+
+from quintet.errors import InputError, LabError
+
+__all__ = ["FileRefusedError", "LandingError"]
+
+
+class FileRefusedError(InputError):
+    """One input file that cannot land.
+
+    `line` is the line where it goes wrong (0: the file as a whole); `sha256` and `size` describe its uncompressed
+    content and are empty when that could not be read.
+    """
+
+    def __init__(self, file: str, what: str, *, line: int = 0, remedy: str) -> None:
+        where = f"{file}, line {line}" if line else file
+        super().__init__(f"{where}: {what}", remedy=remedy)
+        self.file = file
+        self.line = line
+        self.sha256 = ""
+        self.size = 0
+        self.encoding = ""
+
+
+class LandingError(LabError):
+    """The lake could not be written; nothing of the batch landed."""
