@@ -1,0 +1,99 @@
+"""The lab's Spark session over its Delta tables, configured in one place.
+
+`configuration` needs no Spark, so that a submit operator can pass the same settings to `spark-submit`; a session that
+a job builds inside that process then finds the JVM started with the jars and the memory it wants.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from quintet.catalogue import Table
+from quintet.errors import SettingsError
+from quintet.lake.tables import delta_uri
+from quintet.settings import Lab
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+__all__ = ["EVENT_LOGS", "configuration", "read", "session"]
+
+#: Below the lab's folder of logs; the history server reads it.
+EVENT_LOGS = "spark-events"
+
+
+def configuration(lab: Lab, app_name: str) -> dict[str, str]:
+    """Spark properties of a batch job of this lab.
+
+    Raises:
+        SettingsError: the lab has no Spark, or its jars are not there.
+
+    """
+    wanted = lab.options.get("spark")
+    if not wanted:
+        raise SettingsError(f"the lab file {lab.file} has no Spark", remedy="Run: make install")
+    events = lab.path("logs") / EVENT_LOGS
+    events.mkdir(parents=True, exist_ok=True)
+    return {
+        "spark.app.name": app_name,
+        "spark.master": str(wanted["master"]),
+        "spark.driver.memory": str(wanted["driver_memory"]),
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.jars": ",".join(_jars(lab)),
+        "spark.eventLog.enabled": "true",
+        "spark.eventLog.dir": events.resolve().as_uri(),
+        # One file a run: the jobs are short, and a folder of rolled parts says nothing more.
+        "spark.eventLog.rolling.enabled": "false",
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.driver.extraJavaOptions": "-Duser.timezone=UTC",
+        "spark.sql.warehouse.dir": (lab.path("run") / "spark-warehouse").resolve().as_uri(),
+        "spark.sql.shuffle.partitions": str(wanted["shuffle_partitions"]),
+        "spark.sql.parquet.compression.codec": "zstd",
+        # The default of 50 makes 50 tasks of every look at a table's log.
+        "spark.databricks.delta.snapshotPartitions": "2",
+        # Spark's checksum files (.crc) beside files that delta-rs writes anew, such as _last_checkpoint, would no
+        # longer fit them.
+        "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+        "spark.hadoop.fs.AbstractFileSystem.file.impl": "org.apache.hadoop.fs.local.RawLocalFs",
+    }
+
+
+def session(lab: Lab, app_name: str) -> SparkSession:
+    """Session of a batch job; the one that runs in this process already when there is one.
+
+    Raises:
+        SettingsError: the lab has no Spark, or its jars are not there.
+
+    """
+    from pyspark.sql import SparkSession  # not at the top: Airflow reads `configuration` without Spark
+
+    builder = SparkSession.builder
+    for name, value in configuration(lab, app_name).items():
+        builder = builder.config(name, value)
+    java_home = lab.options["spark"].get("java_home")
+    if java_home:
+        os.environ["JAVA_HOME"] = str(java_home)
+    return builder.getOrCreate()
+
+
+def read(spark: SparkSession, lab: Lab, table: Table, *, version: int | None = None) -> DataFrame:
+    """Rows of a Delta table of the catalogue, as of a version when one is given."""
+    reader = spark.read.format("delta")
+    if version is not None:
+        reader = reader.option("versionAsOf", version)
+    return reader.load(delta_uri(lab, table))
+
+
+def _jars(lab: Lab) -> list[str]:
+    folder = Path(lab.options["spark"]["jars"])
+    found = sorted(str(path) for path in folder.glob("*.jar"))
+    if not any("delta-spark" in name for name in found):
+        raise SettingsError(f"the folder {folder} lacks the jars of Delta Lake", remedy="Run: make install")
+    return found
