@@ -9,8 +9,10 @@ import pytest
 from labs import lab_below
 from quintet.settings import Lab
 
+pytest_plugins = ["spark_session"]
+
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Lab:
-    """A lab file with empty folders, and no service behind it."""
-    return lab_below(tmp_path / "lab")
+    """A lab file with empty folders, and no service behind it (port 1 refuses)."""
+    return lab_below(tmp_path / "lab", trino_port=1)

@@ -42,7 +42,7 @@ def test_spark_leaves_no_checksum_files_beside_the_data(spark: SparkSession, spa
     rows.write.format("delta").mode("append").save(str(path))
     assert read(spark, spark_lab, BALANCE).count() == 1
     assert list(path.rglob("*.parquet"))
-    assert not list(path.rglob("*.crc"))
+    assert not list(path.rglob(".*.crc"))
 
 
 def test_the_session_counts_time_in_utc(spark: SparkSession) -> None:
