@@ -35,8 +35,9 @@ FIELD_LIMIT = 1024 * 1024
 #: Column that the readers add: line where the record starts, int64, the header is line 1.
 LINE_NUMBER = "_line_number"
 
-#: Bytes of text that make one batch of a large file; two records with fields at the limit fit in.
-_BATCH_BYTES = 16 * 1024 * 1024
+#: Bytes of text that make one batch of a large file. Arrow reads up to 32 of them ahead; a record that is longer
+#: still is left to the exact reader.
+_BATCH_BYTES = 2 * 1024 * 1024
 _BATCH_ROWS = 20_000
 _HEADER_LIMIT = 64 * 1024
 _LINE_LIMIT = 16 * 1024 * 1024
@@ -174,7 +175,7 @@ def _arrow_batches(raw: RawFile, layout: _Layout) -> Iterator[pa.RecordBatch]:
     if raw.lines < layout.first_line:
         return
     reading: dict[str, Any] = {
-        "parse_options": pyarrow.csv.ParseOptions(newlines_in_values=raw.quotes > 0, ignore_empty_lines=False),
+        "parse_options": pyarrow.csv.ParseOptions(newlines_in_values=raw.quotes > 0, ignore_empty_lines=True),
         "convert_options": pyarrow.csv.ConvertOptions(
             check_utf8=False,
             column_types=dict.fromkeys(layout.header, pa.string()),

@@ -18,6 +18,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -43,6 +44,8 @@ GROUP_BYTES = 64 * 1024 * 1024
 
 _ATTEMPTS = 10
 _DAY = re.compile(r"(?<!\d)(\d{4})-(\d{2})-(\d{2})(?!\d)")
+#: Colours and arrows that delta-rs puts into the causes of an error.
+_DECORATION = re.compile(r"\x1b\[[0-9;]*m|↳")
 _WRITER = WriterProperties(
     compression="ZSTD",
     compression_level=3,
@@ -93,14 +96,7 @@ def land(lab: Lab, feed: Feed, files: Iterable[Path], *, batch_id: str, now: dat
         LandingError: the lake cannot be written; what landed before stays, a repeated landing brings the rest.
 
     """
-    landing = _Lander(lab, feed, batch_id, now or datetime.now(UTC))
-    try:
-        return landing.run(files)
-    except (OSError, DeltaError) as error:
-        raise LandingError(
-            f"the table {feed.table.full_name} cannot be written: {_short(error)}",
-            remedy=f"Make room or access below {lab.path('lake')} and run again: nothing landed half way",
-        ) from error
+    return _Lander(lab, feed, batch_id, now or datetime.now(UTC)).run(files)
 
 
 @dataclass
@@ -127,9 +123,10 @@ class _Lander:
 
     def _known(self) -> tuple[list[Entry], list[Entry]]:
         """Ledger of the feed, completed from the data's commits; the rows that were missing."""
-        data = DeltaTable(self.data_path)
-        rows = ledger.read(self.ledger_path, feed=self.feed.name)
-        healed = ledger.heal(data, self.ledger_path, self.feed.ledger, rows)
+        with _writing(self.lab, self.feed.ledger, "lines that have landed are not landed twice"):
+            data = DeltaTable(self.data_path)
+            rows = ledger.read(self.ledger_path, feed=self.feed.name)
+            healed = ledger.heal(data, self.ledger_path, self.feed.ledger, rows)
         return rows + healed, healed
 
     def _examine(self, path: Path, known: set[str]) -> CsvFile | Entry:
@@ -153,7 +150,7 @@ class _Lander:
                 self._commit(data, stream, plan)
             except CommitFailedError:
                 continue  # another landing brought some of these files: look again
-            except Exception:
+            except Exception:  # of whatever class the refusal has become on its way through Arrow
                 if stream.refused is None:
                     raise
                 found = self._without(found, stream.refused)
@@ -188,17 +185,19 @@ class _Lander:
         guards = [Transaction(self._guard(entry.file_hash), 1) for entry in entries]
         names = {entry.source_file: entry.file_version for entry in entries}
         guards += [Transaction(self._name_guard(name), version) for name, version in names.items()]
-        write_deltalake(
-            data,
-            pa.RecordBatchReader.from_batches(arrow_schema(self.feed.table), iter(stream)),
-            mode="append",
-            writer_properties=_WRITER,
-            commit_properties=CommitProperties(app_transactions=guards, custom_metadata=ledger.to_commit(entries)),
-        )
+        with _writing(self.lab, self.feed.table, "nothing of these files has landed"):
+            write_deltalake(
+                data,
+                pa.RecordBatchReader.from_batches(arrow_schema(self.feed.table), iter(stream)),
+                mode="append",
+                writer_properties=_WRITER,
+                commit_properties=CommitProperties(app_transactions=guards, custom_metadata=ledger.to_commit(entries)),
+            )
 
     def _write_ledger(self, plan: _Plan) -> Landing:
         landed = tuple(entry for _, entry in plan.landing)
-        ledger.record(self.ledger_path, self.feed.ledger, [*landed, *plan.duplicates, *plan.refused])
+        with _writing(self.lab, self.feed.ledger, "the lines have landed, the next landing completes the ledger"):
+            ledger.record(self.ledger_path, self.feed.ledger, [*landed, *plan.duplicates, *plan.refused])
         return Landing(landed, tuple(plan.duplicates), tuple(plan.refused), tuple(plan.known))
 
     def _without(self, found: Sequence[CsvFile | Entry], error: FileRefusedError) -> list[CsvFile | Entry]:
@@ -331,5 +330,16 @@ def _size(path: Path) -> int:
         return 0  # reading it will say what is wrong
 
 
-def _short(error: Exception) -> str:
-    return str(error).splitlines()[0][:300]
+@contextmanager
+def _writing(lab: Lab, table: Table, consequence: str) -> Iterator[None]:
+    """Say which table could not be written and what that means. Conflicts and refusals pass through."""
+    try:
+        yield
+    except CommitFailedError:
+        raise
+    except (OSError, DeltaError) as error:
+        cause = ": ".join(part.strip() for part in _DECORATION.sub("", str(error)).splitlines() if part.strip())
+        raise LandingError(
+            f"the table {table.full_name} cannot be written: {cause[:300]}",
+            remedy=f"Make room or access below {lab.path('lake')} and run again: {consequence}",
+        ) from error
