@@ -211,6 +211,8 @@ DAY_BALANCE = _silver(
         Column("business_duplicate_rows", "long", "Surplus rows equal in the business key only", nullable=False),
         Column("quarantined_rows", "long", "Rows in quarantine", nullable=False),
         Column("superseded_rows", "long", "Rows of a file version that a newer one replaced", nullable=False),
+        Column("first_trade_date", "date", "Earliest trade date of its accepted rows; null: none was accepted"),
+        Column("last_trade_date", "date", "Latest trade date of its accepted rows; null: none was accepted"),
     ),
     ("file_hash",),
     "file_date",
