@@ -23,6 +23,7 @@ __all__ = [
     "REPLAYED",
     "SUPERSEDED",
     "accepted_lines",
+    "is_goods",
     "latest_versions",
     "line_type",
     "normalise",
@@ -104,6 +105,11 @@ def line_type() -> Column:
     is_fee = product.isin(*FEE_CODES) | product.startswith(_VOUCHER_PREFIX)
     is_return = invoice.startswith("C") | (F.col("quantity") < 0)
     return F.when(is_adjustment, "adjustment").when(is_fee, "fee").when(is_return, "return").otherwise("sale")
+
+
+def is_goods(product: Column) -> Column:
+    """Whether a product code stands for goods, not for a fee, a voucher or a book-keeping entry."""
+    return ~(product.isin(*FEE_CODES, *_ADJUSTMENT_CODES) | product.startswith(_VOUCHER_PREFIX))
 
 
 def latest_versions(bronze: DataFrame) -> DataFrame:
