@@ -1,0 +1,84 @@
+"""Judge a Spark data frame by a suite: one pass gives each row its reasons, one aggregation the figures of groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from pyspark.sql import DataFrame, Row
+from pyspark.sql import functions as F
+
+from quintet.quality.model import Finding, Group, RowRule, RuleResult, Suite
+
+__all__ = ["REASONS", "GroupFigures", "group_figures", "judge", "with_reasons"]
+
+#: Column with the names of the rules that a row breaks, array<string>, in the order of the suite.
+REASONS = "_reasons"
+
+_ROWS = "rows"
+
+
+@dataclass(frozen=True)
+class GroupFigures:
+    """A group and how many of its rows break each row rule."""
+
+    group: Group
+    broken: Mapping[str, int]
+
+
+def with_reasons(frame: DataFrame, rules: Sequence[RowRule]) -> DataFrame:
+    """Add the column `_reasons` (array<string>): the rules that the row breaks; one expression, no shuffle."""
+    names = [F.when(F.coalesce(F.expr(rule.broken_sql()), F.lit(False)), F.lit(rule.name)) for rule in rules]
+    reasons = F.array_compact(F.array(*names)) if names else F.array().cast("array<string>")
+    return frame.withColumn(REASONS, reasons)
+
+
+def group_figures(frame: DataFrame, suite: Suite, *, key: str, name: str, day: str) -> list[GroupFigures]:
+    """Aggregate each group in one pass: rows, broken rows of each row rule, measures of the group rules.
+
+    Shapes: `frame` has `_reasons` and the columns `key`, `name` (string) and `day` (date), constant in a group.
+    """
+    measures = {place: text for rule in suite.groups for place, text in rule.measures().items()}
+    # Positions, not names, go through Spark: names of measures hold dots.
+    broken = [F.count_if(F.array_contains(REASONS, rule.name)).alias(f"r{n}") for n, rule in enumerate(suite.rows)]
+    figures = [F.expr(text).cast("double").alias(f"m{n}") for n, text in enumerate(measures.values())]
+    found = frame.groupBy(key, name, day).agg(F.count("*").alias(_ROWS), *broken, *figures).collect()
+    return [_figures(row, suite, list(measures), (key, name, day)) for row in found]
+
+
+def judge(
+    frame: DataFrame,
+    suite: Suite,
+    batch: Sequence[GroupFigures],
+    history: Sequence[Group],
+    *,
+    references: Mapping[str, DataFrame],
+    now: datetime,
+) -> list[RuleResult]:
+    """Judge the batch by every rule of the suite; `frame` holds the rows of the batch alone."""
+    groups = [entry.group for entry in batch]
+    return [
+        *(_of_rows(rule, batch) for rule in suite.rows),
+        *(RuleResult.of(rule, rule.find(frame, references)) for rule in suite.frames),
+        *(RuleResult.of(rule, rule.find(groups, history, now)) for rule in suite.groups),
+    ]
+
+
+def _figures(row: Row, suite: Suite, measures: Sequence[str], columns: tuple[str, str, str]) -> GroupFigures:
+    key, name, day = (row[column] for column in columns)
+    group = Group(key, name, day, row[_ROWS], {place: row[f"m{n}"] for n, place in enumerate(measures)})
+    return GroupFigures(group, {rule.name: row[f"r{n}"] for n, rule in enumerate(suite.rows)})
+
+
+def _of_rows(rule: RowRule, batch: Sequence[GroupFigures]) -> RuleResult:
+    counts = sorted(
+        ((entry.broken[rule.name], entry.group.name) for entry in batch if entry.broken[rule.name]),
+        key=lambda found: (-found[0], found[1]),
+    )
+    finding = Finding(
+        checked=sum(entry.group.rows for entry in batch),
+        failed=sum(count for count, _ in counts),
+        failing=tuple(name for _, name in counts),
+    )
+    return replace(RuleResult.of(rule, finding), observed=None)
