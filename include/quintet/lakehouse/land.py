@@ -118,7 +118,7 @@ def raise_refused(batch_id: str, *, lab_file: str | None = None) -> dict[str, An
         listing = "\n".join(f"  - [{name}] {reason}" for name, _, reason in refused)
         raise InputError(
             f"{len(refused)} {'file was' if len(refused) == 1 else 'files were'} refused, all others have landed:\n"
-            f"{listing}\n",
+            f"{listing}",
             remedy="Repair these files and run again: files that have landed are not landed twice",
         )
     return {"batch_id": batch_id, "refused": 0}
@@ -201,7 +201,7 @@ def _chunks(pending: list[tuple[str, Path]]) -> list[dict[str, Any]]:
     done = 0
     for (name, path), size in zip(pending, sizes, strict=True):
         # Neighbouring days stay together: a chunk is the next share of the bytes.
-        if not chunks or done >= total * len(chunks) / count:
+        if not chunks or (len(chunks) < count and done >= total * len(chunks) / count):
             chunks.append({"files": [], "bytes": 0})
         chunks[-1]["files"].append({"feed": name, "path": str(path)})
         chunks[-1]["bytes"] += size
