@@ -6,25 +6,37 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from pyspark.sql import DataFrame, Row
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
+from quintet.quality.decision import GroupCount
 from quintet.quality.model import Finding, Group, RowRule, RuleResult, Suite
 
-__all__ = ["REASONS", "GroupFigures", "group_figures", "judge", "with_reasons"]
+__all__ = ["REASONS", "GroupFigures", "group_figures", "is_held", "judge", "with_reasons"]
 
 #: Column with the names of the rules that a row breaks, array<string>, in the order of the suite.
 REASONS = "_reasons"
 
-_ROWS = "rows"
+_ROWS, _HELD = "rows", "held"
 
 
 @dataclass(frozen=True)
 class GroupFigures:
-    """A group and how many of its rows break each row rule."""
+    """A group, how many of its rows break each row rule, and how many go to quarantine."""
 
     group: Group
     broken: Mapping[str, int]
+    held: int
+
+    @property
+    def count(self) -> GroupCount:
+        """What the decision wants to know."""
+        return GroupCount(self.group.key, self.group.name, self.group.rows, self.held)
+
+    @classmethod
+    def empty(cls, group: Group, suite: Suite) -> GroupFigures:
+        """Figures of a group without rows."""
+        return cls(group, {rule.name: 0 for rule in suite.rows}, 0)
 
 
 def with_reasons(frame: DataFrame, rules: Sequence[RowRule]) -> DataFrame:
@@ -32,6 +44,11 @@ def with_reasons(frame: DataFrame, rules: Sequence[RowRule]) -> DataFrame:
     names = [F.when(F.coalesce(F.expr(rule.broken_sql()), F.lit(False)), F.lit(rule.name)) for rule in rules]
     reasons = F.array_compact(F.array(*names)) if names else F.array().cast("array<string>")
     return frame.withColumn(REASONS, reasons)
+
+
+def is_held(suite: Suite) -> Column:
+    """Whether a row with `_reasons` goes to quarantine."""
+    return F.arrays_overlap(F.col(REASONS), F.array(*(F.lit(name) for name in suite.holding)))
 
 
 def group_figures(frame: DataFrame, suite: Suite, *, key: str, name: str, day: str) -> list[GroupFigures]:
@@ -43,7 +60,11 @@ def group_figures(frame: DataFrame, suite: Suite, *, key: str, name: str, day: s
     # Positions, not names, go through Spark: names of measures hold dots.
     broken = [F.count_if(F.array_contains(REASONS, rule.name)).alias(f"r{n}") for n, rule in enumerate(suite.rows)]
     figures = [F.expr(text).cast("double").alias(f"m{n}") for n, text in enumerate(measures.values())]
-    found = frame.groupBy(key, name, day).agg(F.count("*").alias(_ROWS), *broken, *figures).collect()
+    found = (
+        frame.groupBy(key, name, day)
+        .agg(F.count("*").alias(_ROWS), F.count_if(is_held(suite)).alias(_HELD), *broken, *figures)
+        .collect()
+    )
     return [_figures(row, suite, list(measures), (key, name, day)) for row in found]
 
 
@@ -68,7 +89,7 @@ def judge(
 def _figures(row: Row, suite: Suite, measures: Sequence[str], columns: tuple[str, str, str]) -> GroupFigures:
     key, name, day = (row[column] for column in columns)
     group = Group(key, name, day, row[_ROWS], {place: row[f"m{n}"] for n, place in enumerate(measures)})
-    return GroupFigures(group, {rule.name: row[f"r{n}"] for n, rule in enumerate(suite.rows)})
+    return GroupFigures(group, {rule.name: row[f"r{n}"] for n, rule in enumerate(suite.rows)}, row[_HELD])
 
 
 def _of_rows(rule: RowRule, batch: Sequence[GroupFigures]) -> RuleResult:

@@ -14,21 +14,21 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quintet.quality.decision import GroupCount
+from quintet.quality.evaluate import GroupFigures
 from quintet.quality.frames import Referential, Unique
-from quintet.quality.model import FrameRule, Group, GroupRule, RowRule, Rule, RuleResult, Severity, Suite
+from quintet.quality.model import FrameRule, GroupRule, RowRule, Rule, RuleResult, Severity, Suite
 from quintet.quality.rows import Castable, InSet, Length, Matches, NotNull, Range
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["KEPT_RUNS", "Opinion", "publish", "start_import"]
+__all__ = ["KEPT_RUNS", "Opinion", "publish", "slug", "start_import"]
 
 #: Runs whose pages are kept.
 KEPT_RUNS = 50
@@ -60,8 +60,9 @@ def publish(
     frame: DataFrame,
     suite: Suite,
     results: Sequence[RuleResult],
-    batch: Sequence[tuple[Group, GroupCount]],
+    batch: Sequence[GroupFigures],
     *,
+    references: Mapping[str, DataFrame],
     site: Path,
     store: Path,
     run_id: str,
@@ -73,7 +74,8 @@ def publish(
         frame: rows of the batch with the columns that the rules name.
         suite: the rules.
         results: own judgement, from which the lines of the group frame are made.
-        batch: each group with its counts.
+        batch: the groups with their figures.
+        references: frames that referential rules look into.
         site: folder of the pages.
         store: folder that keeps the results of earlier runs, from which their pages are listed.
         run_id: name of the run in the pages.
@@ -84,8 +86,12 @@ def publish(
     import great_expectations as gx
 
     context = _context(site, store)
-    run = gx.RunIdentifier(run_name=_slug(run_id), run_time=at)
-    judged = [rule for rule in (*suite.rows, *suite.frames) if not _is_unjudged(rule, results)]
+    run = gx.RunIdentifier(run_name=slug(run_id), run_time=at)
+    for name, reference in references.items():
+        reference.createOrReplaceTempView(name)
+    judged: list[RowRule | FrameRule] = [
+        rule for rule in (*suite.rows, *suite.frames) if not _is_unjudged(rule, results)
+    ]
     rows = context.data_sources.add_spark(name="batch", persist=False).add_dataframe_asset(name=suite.name)
     opinions = _run(context, rows, f"{suite.name}_rows", [_of_rule(rule) for rule in judged], frame, run)
     groups = context.data_sources.add_pandas(name="groups").add_dataframe_asset(name=f"{suite.name}_groups")
@@ -202,7 +208,7 @@ def _orphans(rule: Referential) -> str:
 def _of_groups(rules: Iterable[GroupRule]) -> list[Any]:
     import great_expectations.expectations as gxe
 
-    return [gxe.ExpectColumnValuesToBeInSet(column=rule.name, value_set=["held"], **_common(rule)) for rule in rules]
+    return [gxe.ExpectColumnValuesToBeInSet(column=rule.name, value_set=["kept"], **_common(rule)) for rule in rules]
 
 
 def _common(rule: Rule) -> dict[str, Any]:
@@ -213,20 +219,20 @@ def _common(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _group_frame(suite: Suite, results: Sequence[RuleResult], batch: Sequence[tuple[Group, GroupCount]]) -> Any:
+def _group_frame(suite: Suite, results: Sequence[RuleResult], batch: Sequence[GroupFigures]) -> Any:
     import pandas as pd
 
     broken = {result.rule: set(result.failing) for result in results}
     return pd.DataFrame(
         [
             {
-                "name": group.name,
-                "day": str(group.day),
-                "rows": group.rows,
-                "held_rows": count.held,
-                **{rule.name: "broken" if group.name in broken[rule.name] else "held" for rule in suite.groups},
+                "name": entry.group.name,
+                "day": str(entry.group.day),
+                "rows": entry.group.rows,
+                "rows_to_quarantine": entry.held,
+                **{rule.name: "broken" if entry.group.name in broken[rule.name] else "kept" for rule in suite.groups},
             }
-            for group, count in batch
+            for entry in batch
         ]
     )
 
@@ -235,7 +241,7 @@ def _bound(bound: float | str | None) -> float | date | None:
     return date.fromisoformat(bound) if isinstance(bound, str) else bound
 
 
-def _slug(run_id: str) -> str:
+def slug(run_id: str) -> str:
     """Name of a run as a folder's; run ids of schedulers hold colons and plus signs."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", run_id)
 

@@ -30,7 +30,8 @@ __all__ = [
 class Severity(StrEnum):
     """What a broken rule means.
 
-    critical: nothing is published. error (row rules only): the row goes to quarantine. warning: it is reported.
+    critical: nothing is published; a row goes to quarantine too. error (row rules only): the row goes to quarantine.
+    warning: it is reported.
     """
 
     CRITICAL = "critical"
@@ -63,12 +64,13 @@ NONE_BROKEN = Threshold(max_count=0)
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """One rule; `why` says what it protects from, in the words of the report."""
+    """One rule; `why` says what it protects from, `remedy` what a person does when it stops a batch."""
 
     kind: ClassVar[str]
 
     name: str
     why: str
+    remedy: str = ""
     severity: Severity = Severity.ERROR
     threshold: Threshold = NONE_BROKEN
 
@@ -197,9 +199,10 @@ class Suite:
         """All rules."""
         return (*self.rows, *self.frames, *self.groups)
 
-    def rows_of(self, *severities: Severity) -> tuple[RowRule, ...]:
-        """Row rules of the given severities."""
-        return tuple(rule for rule in self.rows if rule.severity in severities)
+    @property
+    def holding(self) -> tuple[str, ...]:
+        """Names of the row rules that send a row to quarantine."""
+        return tuple(rule.name for rule in self.rows if rule.severity is not Severity.WARNING)
 
     def unwaivable(self, reasons: Iterable[str]) -> tuple[str, ...]:
         """Those of the given rule names that nobody can waive; names unknown to the suite are left out."""
