@@ -74,7 +74,9 @@ def child(tool: str, folder: str) -> None:
         land = {"quintet": land_quintet, "duckdb": land_duckdb, "polars": land_polars}[tool]
         seconds, records = land(folder, Path(target))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    sys.stdout.write(json.dumps({"tool": tool, "seconds": round(seconds, 3), "records": records, "peak_mb": peak}) + "\n")
+    sys.stdout.write(
+        json.dumps({"tool": tool, "seconds": round(seconds, 3), "records": records, "peak_mb": peak}) + "\n"
+    )
 
 
 def python_of(tool: str) -> str:
@@ -129,7 +131,9 @@ def main() -> int:
             f"| {tool} | {medians[tool]:.2f} | {each} | {peaks[tool]} MB | {max(counts) / medians[tool]:,.0f} "
             f"| {medians['quintet'] / medians[tool]:.2f} |"
         )
-    lines.append(f"\nAgainst the faster of the two: {ratio:.2f}x (bar: {BAR}x): {'held' if ratio <= BAR else 'MISSED'}.\n")
+    lines.append(
+        f"\nAgainst the faster of the two: {ratio:.2f}x (bar: {BAR}x): {'held' if ratio <= BAR else 'MISSED'}.\n"
+    )
     sys.stdout.write("\n".join(lines))
     sys.stdout.write("\n```json\n" + "\n".join(json.dumps(run) for run in runs) + "\n```\n")
     return 0 if ratio <= BAR and len(counts) == 1 else 1

@@ -57,10 +57,8 @@ def test_the_location_is_a_file_uri_below_the_lake(lab: Lab) -> None:
 
 def test_a_new_nullable_column_of_the_catalogue_is_added_to_a_table_with_rows(lab: Lab) -> None:
     create_empty(lab, DAY_BALANCE)
-    row = {
-        name: [1] if name.endswith("_rows") else ["x"] if name != "file_date" else [None]
-        for name in arrow_schema(DAY_BALANCE).names
-    }
+    samples = {pa.string(): "x", pa.int64(): 1, pa.bool_(): True}
+    row = {field.name: [samples.get(field.type)] for field in arrow_schema(DAY_BALANCE)}
     write_deltalake(delta_path(lab, DAY_BALANCE), pa.table(row, schema=arrow_schema(DAY_BALANCE)), mode="append")
     wider = replace(DAY_BALANCE, columns=(*DAY_BALANCE.columns, Column("note", "string", "A remark")))
     assert not create_empty(lab, wider)

@@ -30,6 +30,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 
 from quintet.catalogue import Table
 from quintet.lake import ledger
+from quintet.lake.arrays import Value, constant
 from quintet.lake.csvfile import LINE_NUMBER, CsvFile, parse
 from quintet.lake.errors import FileRefusedError, LandingError
 from quintet.lake.ledger import Entry
@@ -281,7 +282,7 @@ class _Stream:
 
     def _with_provenance(self, batch: pa.RecordBatch, entry: Entry) -> pa.RecordBatch:
         rows = batch.num_rows
-        values: dict[str, Any] = {
+        values: dict[str, Value] = {
             "_source_file": entry.source_file,
             "_file_version": entry.file_version,
             "_file_hash": entry.file_hash,
@@ -290,9 +291,7 @@ class _Stream:
             "_batch_id": entry.batch_id,
         }
         columns = [
-            pa.repeat(pa.scalar(values[column.name], column.type), rows)
-            if column.name in values
-            else batch.column(column.name)
+            constant(values[column.name], column.type, rows) if column.name in values else batch.column(column.name)
             for column in self._schema
         ]
         return pa.RecordBatch.from_arrays(columns, schema=self._schema)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from quintet.catalogue import Table
+from quintet.lake.arrays import column
 from quintet.lake.errors import LandingError
 from quintet.lake.tables import arrow_schema
 
@@ -32,6 +33,7 @@ COMMIT_KEY = "quintet.files"
 #: at the same time can be ahead of the ledger.
 _HEAL_COMMITS = 50
 _ATTEMPTS = 10
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,16 @@ def read(path: Path, *, feed: str | None = None, batch_id: str | None = None) ->
     """Rows of the ledger, all or of one feed or batch."""
     asked = {"feed": feed, "_batch_id": batch_id}
     predicate = " AND ".join(f"{name} = '{_quoted(value)}'" for name, value in asked.items() if value is not None)
-    # Not to_pyarrow_table: its reader threads abort an interpreter that ends right after ("terminate called").
-    rows = pa.table(DeltaTable(path).scan(predicate=predicate or None)).to_pylist()
-    return [Entry(**{name.lstrip("_"): value for name, value in row.items()}) for row in rows]
+    # Not to_pyarrow_table: its reader threads abort an interpreter that ends right after ("terminate called"). Not
+    # pa.table(…), nor times as they are: both import pandas, most of a second.
+    found = pa.RecordBatchReader.from_stream(DeltaTable(path).scan(predicate=predicate or None)).read_all()
+    place = found.schema.get_field_index("_ingested_at")
+    times = found.column(place).cast(pa.int64()).to_pylist()
+    rows = found.remove_column(place).to_pylist()
+    return [
+        Entry(ingested_at=_EPOCH + timedelta(microseconds=time), **{name.lstrip("_"): row[name] for name in row})
+        for row, time in zip(rows, times, strict=True)
+    ]
 
 
 def record(path: Path, table: Table, entries: Iterable[Entry]) -> int:
@@ -150,6 +159,6 @@ def _renew(path: Path, table: Table, entries: list[Entry]) -> None:
 def _rows(table: Table, entries: Sequence[Entry]) -> pa.Table:
     schema = arrow_schema(table)
     return pa.Table.from_arrays(
-        [pa.array([getattr(entry, column.name.lstrip("_")) for entry in entries], column.type) for column in schema],
+        [column([getattr(entry, kind.name.lstrip("_")) for entry in entries], kind.type) for kind in schema],
         schema=schema,
     )
