@@ -1,0 +1,54 @@
+# Every entry point of the repository; `make` prints them.
+SHELL := /bin/bash
+PROFILES ?= lakehouse
+ARGS ?=
+PLAYBOOK = cd ansible && ../.venv/bin/ansible-playbook
+
+.DEFAULT_GOAL := help
+.PHONY: help bootstrap demo install deploy start stop reset destroy status check fix test benchmark clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+bootstrap:
+	@scripts/bootstrap
+
+demo: install ## install the lab and run project lakehouse (your files: QUINTET_INPUT=DIR)
+	@./quintet run lakehouse $(if $(QUINTET_INPUT),--input "$(QUINTET_INPUT)")
+	@./quintet verify lakehouse
+
+install: bootstrap ## install or converge the lab (PROFILES=lakehouse ARGS='-e name=value')
+	@$(PLAYBOOK) site.yml -e profiles=$(PROFILES) $(ARGS)
+
+deploy: bootstrap ## deploy changed DAGs, jobs and models only
+	@$(PLAYBOOK) site.yml -e profiles=$(PROFILES) --tags deploy $(ARGS)
+
+start: bootstrap ## start the services
+	@$(PLAYBOOK) playbooks/start.yml $(ARGS)
+
+stop: bootstrap ## stop the services, keep everything
+	@$(PLAYBOOK) playbooks/stop.yml $(ARGS)
+
+reset: bootstrap ## throw the data away, keep programs and backups
+	@$(PLAYBOOK) playbooks/reset.yml $(ARGS)
+
+destroy: bootstrap ## throw the whole lab away, keep backups (asks for its name)
+	@$(PLAYBOOK) playbooks/destroy.yml $(ARGS)
+
+status: bootstrap ## show the services
+	@./quintet status
+
+check: ## static checks, edits nothing
+	@scripts/check
+
+fix: ## apply what the static tools can mend
+	@scripts/check --fix
+
+test: ## everything that CI runs
+	@scripts/test
+
+benchmark: ## measure, write docs/benchmarks
+	@scripts/benchmark
+
+clean: ## remove the environments of this clone
+	@rm -rf .venv .venv-* .bootstrap.lock
