@@ -1,7 +1,8 @@
 """Alerts: one JSON line each in the lab's alert log, `<logs>/alerts.jsonl`.
 
 The log is what everything else is fed from: a page lists it, a callback may pass an entry on to a webhook or a mailbox.
-A line is written by one append, so that processes that write at once do not mix, and is on the disk when `write` returns.
+A line is written by one append, so that processes that write at once do not mix, and is on the disk when `write`
+returns.
 """
 
 from __future__ import annotations

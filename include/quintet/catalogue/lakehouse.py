@@ -218,22 +218,27 @@ DAY_BALANCE = _silver(
     "file_date",
 )
 
-GATE_RESULTS = _silver(
-    "gate_results",
-    "Outcome of every rule of every gate run",
-    (
+GATE_RESULTS = Table(
+    project=SLUG,
+    layer=Layer.SILVER,
+    name="gate_results",
+    owner=OWNER,
+    description="Outcome of every rule of every gate run, and its decision",
+    # A few rows a run, also when nothing is pending and no Spark starts.
+    writer=Writer.DELTA_RS,
+    columns=(
         Column("run_id", "string", "Run of the gate", nullable=False),
         Column("checked_at", "timestamp", "UTC", nullable=False),
-        Column("rule", "string", "Name of the rule", nullable=False),
+        Column("rule", "string", "Name of the rule; 'decision' for what the gate decided", nullable=False),
         Column("rule_type", "string", "Kind of rule", nullable=False),
         Column("severity", "string", "critical, error or warning", nullable=False),
         Column("source_file", "string", "File with the most broken rows; null for rules over the whole batch"),
-        Column("rows_checked", "long", "Rows looked at", nullable=False),
-        Column("rows_failed", "long", "Rows that broke the rule", nullable=False),
+        Column("rows_checked", "long", "Rows looked at; files for rules over whole files", nullable=False),
+        Column("rows_failed", "long", "Rows, or files, that broke the rule", nullable=False),
         Column("observed", "string", "Observed value of a rule over the whole batch"),
         Column("passed", "boolean", "The rule held within its threshold", nullable=False),
     ),
-    ("run_id", "rule"),
+    key=("run_id", "rule"),
 )
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "REPLAYED",
     "SUPERSEDED",
     "accepted_lines",
+    "customer_number",
     "is_goods",
     "latest_versions",
     "line_type",
@@ -79,7 +80,7 @@ def normalise(bronze: DataFrame) -> DataFrame:
         _code("raw_stock_code").alias("product_id"),
         _text("raw_country").alias("country"),
         F.regexp_replace(_text("raw_description"), r"[\s\u00a0]+", " ").alias("description"),
-        _customer("raw_customer_id").alias("customer_id"),
+        customer_number("raw_customer_id").alias("customer_id"),
         _text("raw_customer_id").isNull().alias("is_guest"),
         _matching("raw_quantity", _WHOLE_NUMBER).try_cast("int").alias("quantity"),
         _matching("raw_unit_price", _DECIMAL).try_cast("decimal(18,4)").alias("unit_price_gbp"),
@@ -110,6 +111,11 @@ def line_type() -> Column:
 def is_goods(product: Column) -> Column:
     """Whether a product code stands for goods, not for a fee, a voucher or a book-keeping entry."""
     return ~(product.isin(*FEE_CODES, *_ADJUSTMENT_CODES) | product.startswith(_VOUCHER_PREFIX))
+
+
+def customer_number(name: str) -> Column:
+    """Customer number (long) of a text column; null where there is none or it cannot be read."""
+    return F.nullif(F.regexp_extract(_text(name), _CUSTOMER, 1), F.lit("")).try_cast("long")
 
 
 def latest_versions(bronze: DataFrame) -> DataFrame:
@@ -157,10 +163,6 @@ def _code(name: str) -> Column:
 def _matching(name: str, form: str) -> Column:
     text = _text(name)
     return F.when(text.rlike(form), text)
-
-
-def _customer(name: str) -> Column:
-    return F.nullif(F.regexp_extract(_text(name), _CUSTOMER, 1), F.lit("")).try_cast("long")
 
 
 def _time(name: str) -> Column:

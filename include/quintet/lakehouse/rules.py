@@ -169,6 +169,7 @@ _FRAMES = (
         name="line_landed_twice",
         columns=("_file_hash", "_line_number"),
         why="The landing promises each line of each content once",
+        remedy="Restore bronze from a backup, or reset it and land the files again: lines are doubled",
     ),
     Referential(
         name="customer_not_in_feed",
@@ -189,6 +190,7 @@ _GROUPS = (
         total="count(*)",
         figure=LEDGER_RECORDS,
         why="Lines of a file were lost or doubled on the way into bronze",
+        remedy="Restore bronze from a backup, or reset it and land the files again",
     ),
     # Real: between 0.2 and 3.4 times the usual day; December is the peak. A hundred times is a runaway export, and
     # room is left for a lab that saw generated days first.
@@ -198,6 +200,7 @@ _GROUPS = (
         low=0,
         high=100,
         why="A file many times the usual size would swamp what is published",
+        remedy="Ask the sender; send the file split by day, or corrected under the same name",
     ),
     # An empty day is real too (holidays), so that too little is never critical.
     Volume(name="volume_unusual", low=0.1, high=10, why="A file of unusual size may be cut off or doubled"),
@@ -210,6 +213,7 @@ _GROUPS = (
         floor=1.0,
         min_rows=_ENOUGH,
         why="The unit of the prices has changed, for example pence for pounds",
+        remedy="Ask the sender; send the file corrected under the same name",
     ),
     # Real: half of all days are within 1.0 deviations, two beyond six.
     Distribution(

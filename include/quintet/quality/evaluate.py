@@ -48,6 +48,8 @@ def with_reasons(frame: DataFrame, rules: Sequence[RowRule]) -> DataFrame:
 
 def is_held(suite: Suite) -> Column:
     """Whether a row with `_reasons` goes to quarantine."""
+    if not suite.holding:
+        return F.lit(False)
     return F.arrays_overlap(F.col(REASONS), F.array(*(F.lit(name) for name in suite.holding)))
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
 import shutil
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,12 +22,13 @@ from typing import TYPE_CHECKING, Any
 from quintet.quality.evaluate import GroupFigures
 from quintet.quality.frames import Referential, Unique
 from quintet.quality.model import FrameRule, GroupRule, RowRule, Rule, RuleResult, Severity, Suite
+from quintet.quality.names import file_name
 from quintet.quality.rows import Castable, InSet, Length, Matches, NotNull, Range
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["KEPT_RUNS", "Opinion", "publish", "slug", "start_import"]
+__all__ = ["KEPT_RUNS", "Opinion", "publish", "start_import"]
 
 #: Runs whose pages are kept.
 KEPT_RUNS = 50
@@ -86,12 +86,11 @@ def publish(
     import great_expectations as gx
 
     context = _context(site, store)
-    run = gx.RunIdentifier(run_name=slug(run_id), run_time=at)
+    run = gx.RunIdentifier(run_name=file_name(run_id), run_time=at)
     for name, reference in references.items():
         reference.createOrReplaceTempView(name)
-    judged: list[RowRule | FrameRule] = [
-        rule for rule in (*suite.rows, *suite.frames) if not _is_unjudged(rule, results)
-    ]
+    rules: tuple[RowRule | FrameRule, ...] = (*suite.rows, *suite.frames)
+    judged = [rule for rule in rules if not _is_unjudged(rule, results)]
     rows = context.data_sources.add_spark(name="batch", persist=False).add_dataframe_asset(name=suite.name)
     opinions = _run(context, rows, f"{suite.name}_rows", [_of_rule(rule) for rule in judged], frame, run)
     groups = context.data_sources.add_pandas(name="groups").add_dataframe_asset(name=f"{suite.name}_groups")
@@ -239,11 +238,6 @@ def _group_frame(suite: Suite, results: Sequence[RuleResult], batch: Sequence[Gr
 
 def _bound(bound: float | str | None) -> float | date | None:
     return date.fromisoformat(bound) if isinstance(bound, str) else bound
-
-
-def slug(run_id: str) -> str:
-    """Name of a run as a folder's; run ids of schedulers hold colons and plus signs."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", run_id)
 
 
 def _forget(site: Path, store: Path) -> None:
