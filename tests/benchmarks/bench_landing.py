@@ -20,22 +20,18 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "include"), str(ROOT / "tests")]
+from measuring import input_folder, scratch_lab
 
+ROOT = Path(__file__).parents[2]
 REPETITIONS = 5
 BAR = 2.0
 TOOLS = ("quintet", "duckdb", "polars")
 
 
 def land_quintet(folder: str, target: Path) -> tuple[float, int]:
-    from labs import lab_below
-    from quintet.lake.create import create_tables
     from quintet.lakehouse.land import check_input, land_chunk, list_pending, raise_refused
 
-    lab = lab_below(target)
-    create_tables(lab, trino=False)
-    file = str(lab.file)
+    file = str(scratch_lab(target).file)
     start = time.perf_counter()
     check_input(folder)
     results = [land_chunk(chunk, "bench", lab_file=file) for chunk in list_pending(folder, lab_file=file)]
@@ -96,25 +92,14 @@ def measured(pythons: dict[str, str], tool: str, folder: str) -> dict[str, float
     return found
 
 
-def input_folder(scratch: Path) -> tuple[str, str]:
-    from paths import retail_days
-    from quintet.lakehouse.generator import Scale, generate
-
-    days = retail_days()
-    if days:
-        return str(days), "the 305 days of the Online Retail set"
-    generate(scratch, days=60, scale=Scale(orders_per_day=900, customers=4000, products=3000))
-    return str(scratch / "by_day"), "60 generated days"
-
-
 def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         folder, what = input_folder(Path(scratch))
-        size = sum(path.stat().st_size for path in Path(folder).glob("*.csv"))
+        size = sum(path.stat().st_size for path in folder.glob("*.csv*"))
         pythons = {tool: python_of(tool) for tool in TOOLS}
         for tool in TOOLS:  # files into the page cache, byte code onto the disk
-            measured(pythons, tool, folder)
-        runs = [measured(pythons, tool, folder) for _ in range(REPETITIONS) for tool in TOOLS]
+            measured(pythons, tool, str(folder))
+        runs = [measured(pythons, tool, str(folder)) for _ in range(REPETITIONS) for tool in TOOLS]
     medians = {tool: statistics.median(run["seconds"] for run in runs if run["tool"] == tool) for tool in TOOLS}
     peaks = {tool: max(run["peak_mb"] for run in runs if run["tool"] == tool) for tool in TOOLS}
     counts = {run["records"] for run in runs}
