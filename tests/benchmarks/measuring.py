@@ -12,12 +12,18 @@ if TYPE_CHECKING:  # the environment of the peers cannot import it
 sys.path.append(str(Path(__file__).parents[1]))
 
 
+def real_days() -> Path | None:
+    """Folder of the Online Retail set; None: absent."""
+    from paths import retail_days
+
+    return retail_days()
+
+
 def input_folder(scratch: Path) -> tuple[Path, str]:
     """Folder of invoice files and what they are: the real days, else generated ones of the same size in `scratch`."""
-    from paths import retail_days
     from quintet.lakehouse.generator import Scale, generate
 
-    days = retail_days()
+    days = real_days()
     if days:
         return days, "the 305 days of the Online Retail set"
     generate(scratch, days=60, scale=Scale(orders_per_day=900, customers=4000, products=3000))
