@@ -109,7 +109,8 @@ def main() -> int:
     fastest = min(medians["duckdb"], medians["polars"])
     ratio = medians["quintet"] / fastest
     lines = [
-        f"Input: the 305 days of the Online Retail set, {size / 1e6:.1f} MB, {max(counts):,} records; {REPETITIONS} runs each in turns, medians.\n",
+        f"Input: the 305 days of the Online Retail set, {size / 1e6:.1f} MB, {max(counts):,} records; "
+        f"{REPETITIONS} runs each in turns, medians.\n",
         "| tool | seconds | runs | peak memory | records/s | Quintet's time / its time |",
         "|---|---|---|---|---|---|",
     ]
