@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # environment: spark
 """CSV folder to bronze: Quintet against DuckDB and polars, each to a Delta table, in turns on the same files.
 

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # environment: spark
 """CSV bytes against Delta bytes on the same lines: what dictionary, compression and order of rows each bring.
 
