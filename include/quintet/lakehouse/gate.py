@@ -22,8 +22,9 @@ from quintet.lake.ledger import Entry
 from quintet.lake.spark import read
 from quintet.lakehouse.gateoutcome import BLOCKS_SHOWN, Outcome, data_docs, enforce, record
 from quintet.lakehouse.gateplan import Plan, Selection, make_plan
-from quintet.lakehouse.holding import KEY, files_with, hold, supersede
-from quintet.lakehouse.normalise import OPEN, REPLAYED, customer_number, normalise
+from quintet.lakehouse.held import KEY, OPEN, REPLAYED, files_with
+from quintet.lakehouse.holding import hold, supersede
+from quintet.lakehouse.normalise import customer_number, normalise
 from quintet.lakehouse.rules import CUSTOMER_FEED, LEDGER_RECORDS, LIMITS, SUITE
 from quintet.quality import expectations
 from quintet.quality.decision import Decision, decide

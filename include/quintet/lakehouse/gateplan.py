@@ -1,6 +1,7 @@
 """What the gate judges: the newest version of each file that is pending, of a range of days, or of all.
 
-A plan speaks of one version of the bronze table.
+A file is pending when silver has not published it, or published it with other rows in quarantine than are there now:
+a person has accepted some. A plan speaks of one version of the bronze table.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from quintet.lake import ledger
 from quintet.lake.ledger import Entry
 from quintet.lake.tables import delta_path
 from quintet.lakehouse.feeds import INVOICE_LINES
+from quintet.lakehouse.held import quarantined_rows
 from quintet.quality.groups import HISTORY
 from quintet.settings import Lab
 
@@ -34,12 +36,14 @@ class Selection:
     to: date | None = None
     full_refresh: bool = False
 
-    def wants(self, entry: Entry, balanced: set[str]) -> bool:
-        """Whether a file belongs to the batch; `balanced` are the hashes of files that silver has balanced."""
+    def wants(self, entry: Entry, settled: set[str]) -> bool:
+        """Whether a file belongs to the batch; `settled` are the hashes of files that silver is done with."""
+        if not entry.records:
+            return False  # a header alone: there is nothing to judge, and silver keeps no balance of it
         if self.full_refresh:
             return True
         if self.from_ is None and self.to is None:
-            return entry.file_hash not in balanced
+            return entry.file_hash not in settled
         day = entry.file_date
         return day is not None and (self.from_ or day) <= day <= (self.to or day)
 
@@ -75,16 +79,20 @@ def _plan(lab: Lab, version: int, landed: Sequence[Entry], selection: Selection)
         newest[entry.source_file] = max(entry.file_version, newest.get(entry.source_file, 0))
     counting = [entry for entry in landed if entry.file_version == newest[entry.source_file]]
     balanced = _balanced(lab)
-    batch = [entry for entry in counting if selection.wants(entry, balanced)]
+    held = quarantined_rows(lab)
+    settled = {key for key, rows in balanced.items() if rows == held.get(key, 0)}
+    batch = [entry for entry in counting if selection.wants(entry, settled)]
     chosen = {entry.file_hash for entry in batch}
     published = [entry for entry in counting if entry.file_hash in balanced and entry.file_hash not in chosen]
     older = [entry for entry in landed if entry.file_version < newest[entry.source_file]]
     return Plan(version, tuple(batch), tuple(_history(batch, published)), tuple(older))
 
 
-def _balanced(lab: Lab) -> set[str]:
-    scan = DeltaTable(delta_path(lab, DAY_BALANCE)).scan(columns=["file_hash"])
-    return set(pa.table(scan)["file_hash"].to_pylist())
+def _balanced(lab: Lab) -> dict[str, int]:
+    """Files that silver has published (hash), and how many of their rows it left in quarantine."""
+    scan = DeltaTable(delta_path(lab, DAY_BALANCE)).scan(columns=["file_hash", "quarantined_rows"])
+    found = pa.table(scan).to_pydict()
+    return dict(zip(found["file_hash"], found["quarantined_rows"], strict=True))
 
 
 def _history(batch: Sequence[Entry], published: Sequence[Entry]) -> list[Entry]:

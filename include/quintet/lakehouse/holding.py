@@ -1,37 +1,20 @@
-"""The quarantine table: rows come in, are superseded by a newer file version, or are accepted by a person.
-
-A row is known by file content and line. The gate writes with Spark; a person's decision is one small update through
-delta-rs that needs no Spark start. The two take turns on one table
-(docs/decisions/2026-11-21-quarantine-two-writers.md).
-"""
+"""What Spark writes into quarantine: broken rows, and that a newer version of their file came."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
 
-import pyarrow as pa
 from delta.tables import DeltaTable as SparkTable
-from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from quintet.catalogue.lakehouse import QUARANTINE
-from quintet.lake.tables import delta_path, delta_uri
-from quintet.lakehouse.normalise import OPEN, SUPERSEDED
+from quintet.lake.tables import delta_uri
+from quintet.lakehouse.held import KEY, OPEN, SUPERSEDED
 from quintet.settings import Lab
 
-__all__ = ["KEY", "files_with", "hold", "supersede"]
-
-#: What a row is known by.
-KEY = ("_file_hash", "_line_number")
-
-
-def files_with(lab: Lab, *states: str) -> set[str]:
-    """Hashes of the files that have rows in one of the states."""
-    wanted = ", ".join(f"'{state}'" for state in states)
-    scan = DeltaTable(delta_path(lab, QUARANTINE)).scan(columns=["_file_hash"], predicate=f"_status IN ({wanted})")
-    return set(pa.table(scan)["_file_hash"].to_pylist())
+__all__ = ["hold", "supersede"]
 
 
 def hold(spark: SparkSession, lab: Lab, broken: DataFrame, *, run_id: str, at: datetime) -> None:

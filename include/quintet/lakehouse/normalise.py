@@ -13,6 +13,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from quintet.catalogue.lakehouse import INVOICE_LINES_RAW, PROVENANCE
+from quintet.lakehouse.held import OPEN, SUPERSEDED
 
 __all__ = [
     "BUSINESS_KEY",
@@ -20,8 +21,6 @@ __all__ = [
     "OPEN",
     "PROVENANCE_COLUMNS",
     "RAW_COLUMNS",
-    "REPLAYED",
-    "SUPERSEDED",
     "accepted_lines",
     "customer_number",
     "is_goods",
@@ -44,11 +43,6 @@ FEE_CODES = ("POST", "DOT", "C2", "C3", "M", "D", "S", "CRUK", "PADS", "AMAZONFE
 _VOUCHER_PREFIX = "GIFT_"
 #: Codes of book-keeping entries: bad debt and manual corrections.
 _ADJUSTMENT_CODES = ("B", "ADJUST", "ADJUST2")
-
-#: States of a row in quarantine.
-OPEN = "open"
-REPLAYED = "replayed"
-SUPERSEDED = "superseded"
 
 #: ASCII white space and the no-break space that spreadsheets leave behind.
 _BLANKS = " \t\r\n\v\f\u00a0"
