@@ -57,9 +57,11 @@ case $1 in
     fi
     rm -rf "$target"
     mkdir -p "$target"
-    wanted=(--wildcards "trino-server-$version/lib/*")
-    for plugin in $5; do wanted+=("trino-server-$version/plugin/$plugin/*"); done
-    tar -xzf "$archive" -C "$target" --strip-components=1 "${wanted[@]}"
+    # Plugins share their jars by hard links, so all are unpacked before most are removed.
+    tar -xzf "$archive" -C "$target" --strip-components=1
+    for plugin in "$target"/plugin/*; do
+      [[ " $5 " == *" ${plugin##*/} "* ]] || rm -rf "$plugin"
+    done
     ;;
   *)
     sed -n '2,3s/^# //p' "$0"
