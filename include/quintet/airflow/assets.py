@@ -1,0 +1,20 @@
+"""Assets: where DAGs of a project meet. One asset is one layer of one project: all its tables, up to date.
+
+The names are those of the schemas in Trino.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import Asset
+
+__all__ = ["BRONZE_LAKEHOUSE", "GOLD_LAKEHOUSE", "SILVER_LAKEHOUSE"]
+
+
+def _layer(catalog: str, schema: str) -> Asset:
+    # A scheme of our own: an address of the machine would be another asset on another machine.
+    return Asset(name=schema, uri=f"quintet://{catalog}/{schema}", group=schema.partition("_")[2])
+
+
+BRONZE_LAKEHOUSE = _layer("delta", "bronze_lakehouse")
+SILVER_LAKEHOUSE = _layer("delta", "silver_lakehouse")
+GOLD_LAKEHOUSE = _layer("iceberg", "gold_lakehouse")

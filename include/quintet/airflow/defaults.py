@@ -1,0 +1,35 @@
+"""What every DAG of the platform has in common."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference
+
+from quintet.airflow.callbacks import alert_failure, alert_late_run, clear_alerts
+from quintet.airflow.retries import BACK_OFF, RETRY_BY_CLASS
+
+__all__ = ["dag_defaults"]
+
+
+def dag_defaults(slug: str, layer: str, *, owner: str, ends_within: timedelta) -> dict[str, Any]:
+    """Keyword arguments of `DAG`: tags, owner, retries, alerts, one run at a time, and a deadline from queueing."""
+    return {
+        "tags": [slug, layer],
+        "catchup": False,
+        "max_active_runs": 1,
+        "default_args": {
+            "owner": owner,
+            "retry_policy": RETRY_BY_CLASS,
+            "on_failure_callback": alert_failure,
+            **BACK_OFF,
+        },
+        "on_success_callback": clear_alerts,
+        "deadline": DeadlineAlert(
+            reference=DeadlineReference.DAGRUN_QUEUED_AT,
+            interval=ends_within,
+            callback=AsyncCallback(alert_late_run, kwargs={"within": str(ends_within)}),
+            name=f"ends within {ends_within}",
+        ),
+    }

@@ -1,0 +1,57 @@
+"""dbt models of a project as a task group: Cosmos over the manifest, dbt itself in its own environment."""
+
+from __future__ import annotations
+
+from airflow.sdk import TaskGroup
+from cosmos import DbtTaskGroup, ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
+from cosmos.constants import ExecutionMode, InvocationMode, LoadMode, TestBehavior
+
+from quintet import dbt
+from quintet.airflow.jobs import environment_of
+from quintet.errors import SettingsError
+from quintet.settings import Lab
+
+__all__ = ["POOL", "dbt_models"]
+
+#: Pool of the tasks that start dbt.
+POOL = "dbt"
+
+
+def dbt_models(group_id: str, lab: Lab, slug: str, *, full_refresh: str, mode: ExecutionMode) -> TaskGroup:
+    """Task group with one task a model of the project; a model's tests are part of its task.
+
+    Raises:
+        SettingsError: the deployed code has no manifest; Airflow shows it as an import error.
+
+    """
+    project, manifest = dbt.project(lab), dbt.manifest(lab)
+    if not manifest.is_file():
+        raise SettingsError(f"there is no dbt manifest at {manifest}", remedy="Run: make deploy")
+    return DbtTaskGroup(
+        group_id=group_id,
+        project_config=ProjectConfig(
+            dbt_project_path=project, manifest_path=manifest, project_name="quintet", install_dbt_deps=False
+        ),
+        profile_config=ProfileConfig(
+            profile_name=dbt.PROFILE, target_name=dbt.TARGET, profiles_yml_filepath=project / "profiles.yml"
+        ),
+        execution_config=ExecutionConfig(
+            execution_mode=mode,
+            invocation_mode=InvocationMode.SUBPROCESS,
+            dbt_executable_path=lab.environment("dbt").program("dbt"),
+        ),
+        render_config=RenderConfig(
+            load_method=LoadMode.DBT_MANIFEST,
+            select=[f"path:models/staging/{slug}", f"path:models/intermediate/{slug}", f"path:models/marts/{slug}"],
+            test_behavior=TestBehavior.AFTER_EACH if mode is ExecutionMode.WATCHER else TestBehavior.BUILD,
+            # Assets of this platform are layers, declared in quintet.airflow.assets.
+            emit_datasets=False,
+            enable_owner_inheritance=False,
+        ),
+        operator_args={
+            "full_refresh": full_refresh,
+            "append_env": False,
+            "env": environment_of(lab) | dbt.environment(lab),
+            "pool": POOL,
+        },
+    )
