@@ -1,0 +1,109 @@
+"""What `quintet doctor` asks: each check says what it saw and, when it is wrong, what to do."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import httpx
+
+from quintet.errors import QuintetError
+from quintet.health.supervision import Supervisor
+from quintet.lake.trino import connect, query
+from quintet.settings import Lab, Service
+
+__all__ = ["Check", "examine"]
+
+#: Seconds for one question to a service.
+TIMEOUT = 10.0
+#: Disk below this many MB is a warning that the next run may not survive.
+DISK_FLOOR_MB = 2000
+
+
+@dataclass(frozen=True)
+class Check:
+    """One answer."""
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+def examine(lab: Lab) -> Iterator[Check]:
+    """Check secrets, disk, processes, doors and the engines by using them."""
+    yield _secrets(lab)
+    yield _disk(lab)
+    try:
+        processes = Supervisor(lab).processes()
+    except QuintetError as error:
+        yield Check("supervisor", False, error.message, error.remedy)
+        return
+    for service in lab.services:
+        process = processes.get(service.name)
+        running = process is not None and process.is_running
+        detail = process.detail if process else "unknown to supervisor"
+        yield Check(f"{service.name} runs", running, detail, "" if running else _restart(service))
+        if running and service.endpoint:
+            yield _door(lab, service)
+    yield _trino(lab)
+    yield from _airflow(lab)
+
+
+def _restart(service: Service) -> str:
+    return f"Read: quintet logs {service.name}; then: quintet start {service.name}"
+
+
+def _secrets(lab: Lab) -> Check:
+    path = lab.file.with_name("secrets.yaml")
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError as error:
+        return Check("secrets", False, f"{path}: {error.strerror}", "Run: make install")
+    return Check("secrets", mode == 0o600, f"{path} has mode {mode:04o}", "" if mode == 0o600 else f"chmod 600 {path}")
+
+
+def _disk(lab: Lab) -> Check:
+    free = shutil.disk_usage(lab.path("home")).free // 1024**2
+    ok = free >= DISK_FLOOR_MB
+    return Check("disk", ok, f"{free} MB free below {lab.path('home')}", "" if ok else "Make room before the next run")
+
+
+def _door(lab: Lab, service: Service) -> Check:
+    endpoint = lab.endpoint(service.endpoint or "")
+    name = f"{service.name} answers"
+    try:
+        if service.health is None:
+            with socket.create_connection((endpoint.host, endpoint.port), timeout=TIMEOUT):
+                return Check(name, True, f"{endpoint.host}:{endpoint.port}")
+        answer = httpx.get(endpoint.url + service.health, timeout=TIMEOUT, trust_env=False)
+    except (OSError, httpx.HTTPError) as error:
+        return Check(name, False, f"{endpoint.url}: {error}", _restart(service))
+    ok = answer.status_code == httpx.codes.OK
+    return Check(name, ok, f"{endpoint.url}{service.health}: {answer.status_code}", "" if ok else _restart(service))
+
+
+def _trino(lab: Lab) -> Check:
+    try:
+        count = query(connect(lab), "select count(*) from delta.bronze_lakehouse.invoice_lines")[0][0]
+    except QuintetError as error:
+        return Check("trino reads the lake", False, error.message, "Read: quintet logs trino")
+    return Check("trino reads the lake", True, f"{count} bronze lines")
+
+
+def _airflow(lab: Lab) -> Iterator[Check]:
+    try:
+        health = httpx.get(
+            f"{lab.endpoint('airflow').url}/api/v2/monitor/health", timeout=TIMEOUT, trust_env=False
+        ).json()
+    except (httpx.HTTPError, ValueError) as error:
+        yield Check("airflow is healthy", False, str(error), "Read: quintet logs airflow-api-server")
+        return
+    for part in ("metadatabase", "scheduler", "dag_processor", "triggerer"):
+        state = (health.get(part) or {}).get("status")
+        service = "postgres" if part == "metadatabase" else f"airflow-{part.replace('_', '-')}"
+        ok = state == "healthy"
+        yield Check(f"airflow {part}", ok, str(state), "" if ok else f"Read: quintet logs {service}")

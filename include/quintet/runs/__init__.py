@@ -1,0 +1,1 @@
+"""Runs of projects: started through Airflow's API, followed, measured, recorded."""

@@ -1,0 +1,33 @@
+"""Programs of the lab, started in their environment as the lab's user."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from typing import Any
+
+from quintet.errors import LabError
+from quintet.settings import Lab
+
+__all__ = ["run_module"]
+
+
+def run_module(lab: Lab, environment: str, module: str, *arguments: str) -> Any:
+    """Run `python -m module` of an environment and return what its last line `RESULT {json}` holds.
+
+    Raises:
+        LabError: it ended with an error; the message is the end of what it wrote.
+
+    """
+    command = [str(lab.environment(environment).python), "-m", module, *arguments]
+    if os.geteuid() == 0 and lab.user != "root":
+        identity = ["--reuid", lab.user, "--regid", lab.user, "--init-groups", "--"]
+        command = ["setpriv", *identity, *command]
+    home = str(lab.path("home"))
+    variables = {**os.environ, "QUINTET_LAB": str(lab.file), "HOME": home}
+    done = subprocess.run(command, cwd=home, env=variables, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise LabError(f"{module} failed: {(done.stderr or done.stdout).strip()[-1500:]}")
+    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    return json.loads(lines[-1].removeprefix("RESULT ")) if lines else None
