@@ -12,7 +12,7 @@ from quintet.catalogue import Table
 from quintet.errors import LabError, ServiceDownError
 from quintet.settings import Lab
 
-__all__ = ["USER", "connect", "query", "register"]
+__all__ = ["USER", "connect", "query", "query_with_names", "register"]
 
 #: Every program of the lab asks as this user; the door is bound to loopback and wants no password.
 USER = "quintet"
@@ -36,7 +36,14 @@ def connect(lab: Lab, *, catalog: str | None = None, schema: str | None = None) 
 
 
 def query(connection: trino.dbapi.Connection, statement: str, parameters: Iterable[Any] = ()) -> list[list[Any]]:
-    """Run one statement to its end and return all rows.
+    """Run one statement to its end and return all rows; raises as `query_with_names`."""
+    return query_with_names(connection, statement, parameters)[1]
+
+
+def query_with_names(
+    connection: trino.dbapi.Connection, statement: str, parameters: Iterable[Any] = ()
+) -> tuple[list[str], list[list[Any]]]:
+    """Run one statement to its end and return the names of the columns and all rows.
 
     Raises:
         ServiceDownError: nothing answers at the lab file's address.
@@ -47,7 +54,8 @@ def query(connection: trino.dbapi.Connection, statement: str, parameters: Iterab
     given = list(parameters)
     try:
         cursor.execute(statement, given) if given else cursor.execute(statement)
-        return [list(row) for row in cursor.fetchall()]
+        rows = [list(row) for row in cursor.fetchall()]
+        return [column[0] for column in cursor.description or []], rows
     except trino.exceptions.TrinoConnectionError as error:
         raise ServiceDownError(
             f"Trino does not answer at {connection.host}:{connection.port} ({error})", remedy="Run: quintet doctor"

@@ -1,0 +1,237 @@
+"""Verbs about projects: generate, run, verify."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from quintet.cli.output import AsJson, print_json, print_table, say
+from quintet.errors import GateError, InputError, LabError, VerifyError
+from quintet.settings import Lab, load_lab
+
+if TYPE_CHECKING:
+    from quintet.lakehouse.truth import Truth
+    from quintet.runs.airflow import TaskState
+    from quintet.runs.run import Outcome
+
+__all__ = ["register"]
+
+Slug = Annotated[str, typer.Argument(help="Slug of the project.")]
+Days = Annotated[int, typer.Option(min=1, help="Days to generate.")]
+Seed = Annotated[int, typer.Option(help="Seed: the same seed gives the same bytes.")]
+Day = Annotated[str | None, typer.Option(help="Day as YYYY-MM-DD.")]
+
+#: What the end of a run shows: title -> statement.
+ANSWERS = {
+    "Rows": "select 'bronze' as layer, count(*) as lines from delta.bronze_lakehouse.invoice_lines union all "
+    "select 'silver', count(*) from delta.silver_lakehouse.invoice_lines union all "
+    "select 'quarantine (open)', count(*) from delta.silver_lakehouse.invoice_lines__quarantine "
+    "where _status = 'open' union all select 'gold sales', count(*) from iceberg.gold_lakehouse.fct_sales",
+    "Revenue by month": "select trade_month, revenue_gbp from iceberg.gold_lakehouse.revenue_monthly order by 1",
+    "Best products": "select product_id, sum(line_amount_gbp) as revenue_gbp from iceberg.gold_lakehouse.fct_sales "
+    "group by 1 order by 2 desc limit 5",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    for verb in (generate, run, verify):
+        app.command()(verb)
+
+
+def generate(
+    project: Slug,
+    out: Annotated[Path, typer.Option(help="Folder to write; it must not hold an input already.")],
+    days: Days = 30,
+    seed: Seed = 7,
+    poison_day: Annotated[int | None, typer.Option(help="Number of a day that is broken beyond the gate.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write input files together with the truth about them."""
+    from quintet.catalogue import project as find
+    from quintet.runs.record import hand_over
+    from quintet.settings import lab_path
+
+    find(project)
+    from quintet.lakehouse import generator
+
+    truth = generator.generate(out, days=days, seed=seed, poison_day=poison_day)
+    if lab_path().exists() and load_lab().path("home") in out.resolve().parents:
+        hand_over(load_lab(), out)
+    facts = {"folder": str(out), "files": sum(map(len, truth.files.values())), **truth.expect}
+    if as_json:
+        print_json(facts)
+    else:
+        print_table(("metric", "value"), facts.items())
+
+
+def run(
+    project: Slug,
+    input_folder: Annotated[Path | None, typer.Option("--input", help="Folder of files; else input is made.")] = None,
+    days: Days = 30,
+    seed: Seed = 7,
+    first: Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last day, YYYY-MM-DD.")] = None,
+    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Compute every table anew.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Approve a full refresh that you asked for.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Empty the project's tables first.")] = False,
+    dag: Annotated[str | None, typer.Option(help="Another DAG of the project.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a project through Airflow and show what came out."""
+    from quintet.catalogue import project as find
+    from quintet.runs import record
+    from quintet.runs import run as runs
+
+    lab, entry = load_lab(), find(project)
+    runs.require_profiles(lab, entry)
+    parameters: dict[str, Any] = {}
+    folder = None
+    if dag in (None, entry.entry_dag):
+        folder = runs.prepare_input(lab, entry, input_folder, days=days, seed=seed)
+        say(f"input: {folder}")
+        parameters = {"input": str(folder), "from": first, "to": last, "full_refresh": full_refresh}
+    if fresh:
+        say("emptying the project's tables")
+        runs.reset_project(lab, entry)
+    outcome = runs.start_and_follow(lab, dag or entry.entry_dag, parameters, _Progress(), approve=yes)
+    facts: dict[str, Any] = {
+        "state": outcome.state,
+        "dag_id": outcome.dag_id,
+        "run_id": outcome.run_id,
+        "seconds": round(outcome.seconds, 1),
+        "peak_memory_mb": outcome.peak_memory_mb,
+        "input": str(folder) if folder else None,
+        "original_input": str(input_folder.resolve()) if input_folder else None,
+        "steps": _steps(outcome),
+        "url": f"{lab.endpoint('airflow').url}/dags/{outcome.dag_id}/runs/{outcome.run_id}",
+    }
+    if folder:
+        record.write(lab, project, "last_run", facts)
+    if outcome.state != "success":
+        raise _failure(lab, outcome, facts["url"])
+    if as_json:
+        print_json(facts)
+        return
+    if folder:
+        _answers(lab)
+    print_table(("step", "seconds"), facts["steps"].items(), title="Steps")
+    print_table(
+        ("", ""),
+        [
+            ("seconds", facts["seconds"]),
+            ("peak memory of the lab, MB", facts["peak_memory_mb"]),
+            ("this run", facts["url"]),
+            ("the lab", f"{lab.endpoint('airflow').url}/lab/"),
+            ("Trino", lab.endpoint("trino").url),
+            ("passwords", "quintet secrets show airflow"),
+        ],
+    )
+
+
+def verify(
+    project: Slug,
+    truth: Annotated[Path | None, typer.Option(help="Truth file; else that of the last run's input.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the tables with the truth of the input."""
+    from quintet.catalogue import project as find
+    from quintet.lake.trino import connect, query
+    from quintet.lakehouse.verify import checks
+    from quintet.runs import record
+
+    lab = load_lab()
+    find(project)
+    known = _truth(lab, project, truth)
+    connection = connect(lab)
+    found = [
+        {"name": check.name, "ok": check.ok, "expected": check.expected, "actual": check.actual}
+        for check in checks(known, lambda statement: query(connection, statement))
+    ]
+    failed = [check for check in found if not check["ok"]]
+    record.write(lab, project, "last_verify", {"ok": not failed, "source": known.source, "checks": found})
+    if as_json:
+        print_json({"checks": found})
+    else:
+        rows = (
+            ("ok" if check["ok"] else "WRONG", *list(check.values())[:1], check["expected"], check["actual"])
+            for check in found
+        )
+        print_table(("", "check", "expected", "actual"), rows)
+        say(f"{len(found) - len(failed)} passed, {len(failed)} failed")
+    if failed:
+        raise VerifyError(
+            f"{len(failed)} of {len(found)} checks failed, first: {failed[0]['name']}",
+            remedy=f"Look at the last run, then run again: quintet run {project}",
+        )
+
+
+class _Progress:
+    """Tells each change of a task's state once, and how far the run is."""
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, int], str | None] = {}
+
+    def __call__(self, tasks: list[TaskState], memory_mb: int) -> None:
+        done = sum(task.state in {"success", "skipped", "failed", "upstream_failed"} for task in tasks)
+        for task in tasks:
+            key = (task.task_id, task.map_index)
+            if self._told.get(key) != task.state and task.state in {"running", "success", "failed", "up_for_retry"}:
+                seconds = f" {task.seconds:.0f} s" if task.seconds and task.state != "running" else ""
+                say(f"[{done:3}/{len(tasks)}, {memory_mb} MB] {task.task_id} {task.state}{seconds}")
+            self._told[key] = task.state
+
+
+def _steps(outcome: Outcome) -> dict[str, float]:
+    steps: Counter[str] = Counter()
+    for task in outcome.tasks:
+        if task.seconds and task.state == "success":
+            steps[".".join(task.task_id.split(".")[:2])] += task.seconds  # type: ignore[assignment]
+    return {name: round(seconds, 1) for name, seconds in steps.items()}
+
+
+def _failure(lab: Lab, outcome: Outcome, url: str) -> Exception:
+    from quintet.runs.airflow import AirflowClient
+
+    airflow = AirflowClient(lab)
+    for task in outcome.failed:
+        say(f"--- {task.task_id}")
+        for line in airflow.last_lines(outcome.dag_id, outcome.run_id, task):
+            say(line)
+    names = [task.task_id for task in outcome.failed]
+    message = f"the run ended as {outcome.state}: {', '.join(names) or 'no task failed'}"
+    if any(name.endswith("gate") for name in names):
+        return GateError(message, remedy="Nothing was published. See: quintet quarantine list lakehouse")
+    if any(name.startswith("ingest.") for name in names):
+        return InputError(message, remedy="Correct the files named above and run again; what was good has landed")
+    return LabError(message, remedy=f"The whole log: {url}")
+
+
+def _answers(lab: Lab) -> None:
+    from quintet.lake.trino import connect, query_with_names
+
+    connection = connect(lab)
+    for title, statement in ANSWERS.items():
+        names, rows = query_with_names(connection, statement)
+        print_table(names, rows, title=title)
+        sys.stdout.write("\n")
+
+
+def _truth(lab: Lab, slug: str, given: Path | None) -> Truth:
+    from quintet.lakehouse import facts
+    from quintet.lakehouse.truth import FILE_NAME, Truth
+    from quintet.runs import record
+
+    if given:
+        return Truth.read(given)
+    last = record.read(lab, slug, "last_run")
+    if last is None:
+        raise VerifyError("no run is recorded", remedy=f"Run: quintet run {slug}")
+    path = Path(last["input"]) / FILE_NAME
+    if path.exists():
+        return Truth.read(path)
+    return facts.known(Path(last["input"]))
