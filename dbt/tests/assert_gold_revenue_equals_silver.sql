@@ -21,5 +21,6 @@ select
     gold.parts_gbp
 from silver
 cross join gold
-where coalesce(silver.total_gbp, 0) <> coalesce(gold.net_gbp, 0)
+where
+    coalesce(silver.total_gbp, 0) <> coalesce(gold.net_gbp, 0)
     or coalesce(silver.total_gbp, 0) <> coalesce(gold.parts_gbp, 0)

@@ -50,7 +50,7 @@ pairs as (
     from kept as a
     inner join kept as b
         on a.invoice_id = b.invoice_id and a.product_id < b.product_id
-    group by 1, 2
+    group by a.product_id, b.product_id
 
 )
 

@@ -27,7 +27,7 @@ active as (
     from purchases
     inner join cohorts
         on purchases.customer_id = cohorts.customer_id
-    group by 1, 2
+    group by cohorts.cohort_month, date_diff('month', cohorts.cohort_month, purchases.purchase_month)
 
 )
 

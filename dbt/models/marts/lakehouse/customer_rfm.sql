@@ -23,7 +23,7 @@ scored as (
 
     select
         *,
-        cast(ntile(5) over (order by recency_days desc, customer_id) as integer) as recency_score,
+        cast(ntile(5) over (order by recency_days desc, customer_id asc) as integer) as recency_score,
         cast(ntile(5) over (order by orders, customer_id) as integer) as frequency_score,
         cast(ntile(5) over (order by monetary_value_gbp, customer_id) as integer) as monetary_score
     from measured

@@ -13,8 +13,8 @@ running as (
     select
         product_id,
         cast(revenue_gbp as decimal(20, 4)) as revenue_gbp,
-        row_number() over (order by revenue_gbp desc, product_id) as revenue_rank,
-        cast(sum(revenue_gbp) over (order by revenue_gbp desc, product_id) - revenue_gbp as double)
+        row_number() over (order by revenue_gbp desc, product_id asc) as revenue_rank,
+        cast(sum(revenue_gbp) over (order by revenue_gbp desc, product_id asc) - revenue_gbp as double)
         / nullif(cast(sum(revenue_gbp) over () as double), 0) as share_before
     from revenue
 

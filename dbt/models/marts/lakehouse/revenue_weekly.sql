@@ -8,4 +8,4 @@ select
     sum(pieces) as pieces,
     count(*) as trading_days
 from {{ ref('revenue_daily') }}
-group by 1
+group by date_trunc('week', trade_date)
