@@ -30,13 +30,13 @@ from datetime import timedelta
 
 from airflow.sdk import DAG
 
-from quintet.airflow.defaults import dag_defaults
+from quintet.airflow.defaults import at_times, dag_defaults
 from quintet.airflow.lakehouse import OWNER, SLUG, care
 
 with DAG(
     dag_id="lakehouse_care_tables",
     description="Compaction, clustering, vacuum, snapshot expiry, statistics",
-    schedule="30 6 * * 0",
+    schedule=at_times("30 6 * * 0"),
     is_paused_upon_creation=True,
     doc_md=__doc__,
     **dag_defaults(SLUG, "care", owner=OWNER, ends_within=timedelta(hours=1)),

@@ -34,13 +34,13 @@ from datetime import timedelta
 from airflow.sdk import DAG
 
 from quintet.airflow.assets import BRONZE_LAKEHOUSE
-from quintet.airflow.defaults import dag_defaults
+from quintet.airflow.defaults import at_times, dag_defaults
 from quintet.airflow.lakehouse import OWNER, SLUG, ingest, input_param, range_params
 
 with DAG(
     dag_id="lakehouse_ingest_bronze",
     description="Land every pending file once",
-    schedule="15 5 * * *",
+    schedule=at_times("15 5 * * *"),
     is_paused_upon_creation=True,
     params={**input_param(), **range_params()},
     doc_md=__doc__,

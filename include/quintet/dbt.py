@@ -15,7 +15,7 @@ from quintet.settings import Lab, load_lab, read_lab
 __all__ = ["PROFILE", "TARGET", "docs_folder", "environment", "manifest", "project", "publish_docs"]
 
 PROFILE = "quintet"
-TARGET = "trino"
+TARGET = "lab"
 
 #: Seconds for the generation of the documentation.
 _PATIENCE = 300

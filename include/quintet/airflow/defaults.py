@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference
+from airflow.sdk import AsyncCallback, CronTriggerTimetable, DeadlineAlert, DeadlineReference
 
 from quintet.airflow.callbacks import alert_failure, alert_late_run, clear_alerts
 from quintet.airflow.retries import BACK_OFF, RETRY_BY_CLASS
 
-__all__ = ["dag_defaults"]
+__all__ = ["at_times", "dag_defaults"]
 
 
 def dag_defaults(slug: str, layer: str, *, owner: str, ends_within: timedelta) -> dict[str, Any]:
@@ -33,3 +33,12 @@ def dag_defaults(slug: str, layer: str, *, owner: str, ends_within: timedelta) -
             name=f"ends within {ends_within}",
         ),
     }
+
+
+def at_times(cron: str) -> CronTriggerTimetable:
+    """Schedule by a cron expression in UTC.
+
+    A DAG that is switched on waits for its next time: a bare expression would start a run for the last one, before
+    the run that a person is about to trigger.
+    """
+    return CronTriggerTimetable(cron, timezone="UTC", run_immediately=False)

@@ -18,9 +18,9 @@ import signal
 import subprocess
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import quintet
 from quintet.airflow.errors import JobFailedError, JobKilledError
@@ -87,6 +87,7 @@ class Job:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
+        self._streams = [cast(IO[bytes], getattr(self._process, name)) for name in ("stdin", "stdout", "stderr")]
         self._given = given
 
     def wait(self) -> Any:
@@ -98,20 +99,17 @@ class Job:
             JobFailedError: it failed otherwise, or gave no result.
 
         """
-        process = self._process
-        assert process.stdin and process.stdout and process.stderr  # noqa: S101  # narrows the types
-        try:
-            with suppress(BrokenPipeError):  # a job that ends before it has read says why by itself
-                process.stdin.write(self._given.encode())
-                process.stdin.close()
-            self._follow({process.stdout: self._on_output, process.stderr: self._on_complaint})
-            code = process.wait()
-        except BaseException:  # a time-out or a signal reaches the task in here
-            self.kill()
-            raise
-        finally:
-            process.stdout.close()
-            process.stderr.close()
+        with ExitStack() as streams:
+            given, output, complaint = (streams.enter_context(stream) for stream in self._streams)
+            try:
+                with suppress(BrokenPipeError):  # a job that ends before it has read says why by itself
+                    given.write(self._given.encode())
+                    given.close()
+                self._follow({output.fileno(): self._on_output, complaint.fileno(): self._on_complaint})
+                code = self._process.wait()
+            except BaseException:  # a time-out or a signal reaches the task in here
+                self.kill()
+                raise
         if code == 0 and self._result is not None:
             return json.loads(self._result)
         raise self._error(code)
@@ -128,22 +126,20 @@ class Job:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
-    def _follow(self, handlers: Mapping[IO[bytes], Callable[[str], None]]) -> None:
+    def _follow(self, handlers: Mapping[int, Callable[[str], None]]) -> None:
         rest = dict.fromkeys(handlers, b"")
         with selectors.DefaultSelector() as selector:
             for stream in handlers:
                 selector.register(stream, selectors.EVENT_READ)
             while selector.get_map():
                 for key, _ in selector.select():
-                    stream = key.fileobj
-                    assert not isinstance(stream, int)  # noqa: S101  # streams were registered, not numbers
                     chunk = os.read(key.fd, _CHUNK)
-                    *lines, rest[stream] = (rest[stream] + chunk).split(b"\n")
+                    *lines, rest[key.fd] = (rest[key.fd] + chunk).split(b"\n")
                     if not chunk:
-                        selector.unregister(stream)
-                        lines = [rest[stream]] if rest[stream] else []
+                        selector.unregister(key.fd)
+                        lines = [rest[key.fd]] if rest[key.fd] else []
                     for line in lines:
-                        handlers[stream](line.decode(errors="replace").rstrip("\r"))
+                        handlers[key.fd](line.decode(errors="replace").rstrip("\r"))
 
     def _on_output(self, line: str) -> None:
         if line.startswith(RESULT):
