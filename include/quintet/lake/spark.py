@@ -12,13 +12,18 @@ from typing import TYPE_CHECKING
 
 from quintet.catalogue import Table
 from quintet.errors import SettingsError
-from quintet.lake.tables import delta_uri
+from quintet.lake.tables import delta_path, delta_uri
 from quintet.settings import Lab
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["EVENT_LOGS", "configuration", "read", "session"]
+__all__ = ["EVENT_LOGS", "configuration", "merge_difference", "overwrite", "read", "session"]
+
+#: Jobs of a minute on few cores: the optimising compiler takes as much processor time as the work (38 of 93 seconds on
+#: 541,909 lines) and the concurrent collector's threads more than they save (measured 105 s with neither, 71 s with
+#: both).
+_JVM_OPTIONS = ("-XX:TieredStopAtLevel=1", "-XX:+UseParallelGC")
 
 #: Below the lab's folder of logs; the history server reads it.
 EVENT_LOGS = "spark-events"
@@ -52,10 +57,12 @@ def configuration(lab: Lab, app_name: str) -> dict[str, str]:
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.session.timeZone": "UTC",
-        "spark.driver.extraJavaOptions": "-Duser.timezone=UTC",
+        "spark.driver.extraJavaOptions": " ".join(("-Duser.timezone=UTC", *_JVM_OPTIONS)),
         "spark.sql.warehouse.dir": (lab.path("run") / "spark-warehouse").resolve().as_uri(),
         "spark.sql.shuffle.partitions": str(wanted["shuffle_partitions"]),
         "spark.sql.parquet.compression.codec": "zstd",
+        # Tables of a few megabytes are read by all cores; the default takes 4 MB for the cost of opening a file.
+        "spark.sql.files.openCostInBytes": "1048576",
         # The default of 50 makes 50 tasks of every look at a table's log.
         "spark.databricks.delta.snapshotPartitions": "2",
         # Spark's checksum files (.crc) beside files that delta-rs writes anew, such as _last_checkpoint, would no
@@ -89,6 +96,50 @@ def read(spark: SparkSession, lab: Lab, table: Table, *, version: int | None = N
     if version is not None:
         reader = reader.option("versionAsOf", version)
     return reader.load(delta_uri(lab, table))
+
+
+def overwrite(lab: Lab, table: Table, rows: DataFrame, *, where: str | None = None) -> None:
+    """Replace the rows of a table, or those that a predicate names, in one commit.
+
+    All new rows must fulfil the predicate; Delta refuses the commit otherwise.
+    """
+    writer = rows.select(*(column.name for column in table.columns)).write.format("delta").mode("overwrite")
+    if where is not None:
+        writer = writer.option("replaceWhere", where)
+    writer.save(delta_uri(lab, table))
+
+
+def merge_difference(lab: Lab, table: Table, wanted: DataFrame, current: DataFrame) -> tuple[int, int]:
+    """Bring the rows `current` of a table to the state `wanted`; rows written, rows removed.
+
+    Only the difference is merged, in one commit; nothing is written when there is none. `current` is a part of the
+    table that holds every row whose key `wanted` may have.
+    """
+    import deltalake
+    from delta.tables import DeltaTable
+    from pyspark.sql import functions as F
+
+    path = delta_path(lab, table)
+    if deltalake.DeltaTable(path).count() == 0:
+        overwrite(lab, table, wanted)
+        return deltalake.DeltaTable(path).count(), 0
+    key, names = list(table.key), [column.name for column in table.columns]
+    new = wanted.select(*key, F.struct(*names).alias("_new"))
+    old = current.select(*key, F.struct(*names).alias("_old"))
+    unequal = new.join(old, on=key, how="full_outer").where(~F.col("_new").eqNullSafe(F.col("_old")))
+    row = F.coalesce(F.col("_new"), F.col("_old"))
+    difference = unequal.select(*(row[name].alias(name) for name in names), F.isnull("_new").alias("_is_gone"))
+    difference = difference.persist()
+    counts = {found["_is_gone"]: found["count"] for found in difference.groupBy("_is_gone").count().collect()}
+    if counts:
+        same = " AND ".join(f"target.{name} = source.{name}" for name in key)
+        values = {name: f"source.{name}" for name in names}
+        merge = DeltaTable.forPath(wanted.sparkSession, delta_uri(lab, table)).alias("target")
+        steps = merge.merge(difference.alias("source"), same).whenMatchedDelete("source._is_gone")
+        steps = steps.whenMatchedUpdate(set=values)
+        steps.whenNotMatchedInsert(condition="NOT source._is_gone", values=values).execute()
+    difference.unpersist()
+    return counts.get(False, 0), counts.get(True, 0)
 
 
 def _jars(lab: Lab) -> list[str]:
