@@ -75,7 +75,7 @@ def list_files(lab: Lab, bronze_version: int | None = None) -> list[BronzeFile]:
     )
     held = _ask(
         DeltaTable(delta_path(lab, QUARANTINE)),
-        f"SELECT _file_hash, count(*) AS rows FROM asked WHERE _status = '{OPEN}' GROUP BY 1",  # noqa: S608 - a constant
+        f"SELECT _file_hash, count(*) AS rows FROM asked WHERE _status = '{OPEN}' GROUP BY 1",
     )
     counts = {row["_file_hash"]: row["rows"] for row in held}
     return [
