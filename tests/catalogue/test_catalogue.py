@@ -64,7 +64,7 @@ def test_a_project_has_its_folders_page_dags_and_profiles(entry: object) -> None
     assert (ROOT / "docs" / "projects" / f"{slug}.md").is_file()
     assert {path.stem for path in (ROOT / "dags" / slug).glob("*.py")} == {dag.dag_id for dag in found.dags}
     assert found.entry_dag in {dag.dag_id for dag in found.dags}
-    assert {layer for layer in Layer} == {entry.layer for entry in found.tables}
+    assert set(Layer) == {entry.layer for entry in found.tables}
 
 
 def test_profiles_are_those_of_the_playbook() -> None:
@@ -74,7 +74,7 @@ def test_profiles_are_those_of_the_playbook() -> None:
 
 
 def test_an_unknown_project_or_table_lists_what_there_is() -> None:
-    with pytest.raises(QuintetError, match="Known projects: .*lakehouse"):
+    with pytest.raises(QuintetError, match=r"Known projects: .*lakehouse"):
         project("nothing")
     with pytest.raises(QuintetError, match="quintet tables"):
         table("delta.bronze_lakehouse.nothing")

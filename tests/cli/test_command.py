@@ -29,7 +29,19 @@ def quintet(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
 def test_help_lists_the_verbs_and_the_exit_codes(tmp_path: Path) -> None:
     done = quintet("--help", home=tmp_path)
     assert done.returncode == 0
-    for verb in ("doctor", "status", "logs", "start", "stop", "generate", "run", "verify", "sql", "tables", "quarantine"):
+    for verb in (
+        "doctor",
+        "status",
+        "logs",
+        "start",
+        "stop",
+        "generate",
+        "run",
+        "verify",
+        "sql",
+        "tables",
+        "quarantine",
+    ):
         assert verb in done.stdout
     assert "Exit codes" in done.stdout
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-
 from tests.lab.conftest import ROOT, LabUnderTest
 
 pytestmark = pytest.mark.lab

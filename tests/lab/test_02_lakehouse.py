@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-
 from tests.lab.conftest import LabUnderTest
 
 pytestmark = pytest.mark.lab

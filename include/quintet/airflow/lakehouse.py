@@ -166,6 +166,6 @@ def _announce(layer: str, find_changes: CallOperator, outlets: Sequence[Asset]) 
     return CallOperator(
         task_id="announce",
         function="quintet.lakehouse.changes:record",
-        arguments={"layer": layer, "versions": find_changes.output["versions"]},
+        arguments={"layer": layer, "found": find_changes.output},
         outlets=list(outlets),
     )

@@ -88,7 +88,7 @@ def _register_schema(connection: trino.dbapi.Connection, lake: Path, schema: str
     catalog = tables[0].catalog
     location = (lake / catalog / schema).resolve().as_uri()
     query(connection, f"CREATE SCHEMA IF NOT EXISTS {catalog}.{schema} WITH (location = '{location}')")
-    listing = f"SELECT table_name FROM {catalog}.information_schema.tables WHERE table_schema = '{schema}'"  # noqa: S608
+    listing = f"SELECT table_name FROM {catalog}.information_schema.tables WHERE table_schema = '{schema}'"
     known = {row[0] for row in query(connection, listing)}
     new = [table for table in tables if table.name not in known]
     for table in new:

@@ -34,7 +34,7 @@ def find_changes(layer: str, *, asked_for: str | bool = "", lab_file: str | None
 
     `asked_for`: anything but empty, "False" or False says that a person wants it built whatever has changed.
 
-    Returns {"changed": bool, "tables": [changed ones], "versions": {name: version}}; `record` takes the versions.
+    Returns {"changed": bool, "tables": [changed ones], "versions": {name: version}}; `record` takes it all.
     """
     lab = _lab(lab_file)
     versions = {table.full_name: _version(lab, table) for table in _inputs(layer)}
@@ -46,9 +46,10 @@ def find_changes(layer: str, *, asked_for: str | bool = "", lab_file: str | None
     return {"changed": wanted or bool(changed), "tables": changed, "versions": versions}
 
 
-def record(layer: str, versions: dict[str, str], *, lab_file: str | None = None) -> dict[str, Any]:
-    """Note what a layer has been built from; {"layer", "versions"}."""
+def record(layer: str, found: dict[str, Any], *, lab_file: str | None = None) -> dict[str, Any]:
+    """Note what a layer has been built from, as `find_changes` had found it before; {"layer", "versions"}."""
     _inputs(layer)
+    versions = found["versions"]
     path = _note(_lab(lab_file), layer)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")

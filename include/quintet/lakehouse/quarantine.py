@@ -69,7 +69,7 @@ def list_files(lab: Lab, *, status: str | None = "open") -> list[HeldFile]:
     """
     where, given = _where({"_status": status})
     columns = "_source_file, _file_version, _status, _reasons, count(*), min(_detected_at)"
-    statement = f"SELECT {columns} FROM {QUARANTINE.full_name}{where} GROUP BY 1, 2, 3, 4"  # noqa: S608 - the catalogue's
+    statement = f"SELECT {columns} FROM {QUARANTINE.full_name}{where} GROUP BY 1, 2, 3, 4"
     return _files(_ask(lab, statement, given))
 
 
@@ -85,7 +85,7 @@ def show_rows(
     where, given = _where({"_source_file": file, "_status": status, "contains(split(_reasons, ','), ?)": rule})
     columns = ", ".join((*_TOLD, *_RECEIVED))
     order = f"ORDER BY _source_file, _file_version, _line_number LIMIT {int(limit)}"
-    statement = f"SELECT {columns} FROM {QUARANTINE.full_name}{where} {order}"  # noqa: S608 - the catalogue's names
+    statement = f"SELECT {columns} FROM {QUARANTINE.full_name}{where} {order}"
     return [_row(row) for row in _ask(lab, statement, given)]
 
 

@@ -196,7 +196,7 @@ def _of_rule(rule: RowRule | FrameRule) -> Any:
         case Referential():
             return gxe.UnexpectedRowsExpectation(unexpected_rows_query=_orphans(rule), **common)
         case RowRule():
-            query = f"SELECT * FROM {{batch}} WHERE {rule.broken_sql()}"  # noqa: S608 - text of the suite
+            query = f"SELECT * FROM {{batch}} WHERE {rule.broken_sql()}"
             return gxe.UnexpectedRowsExpectation(unexpected_rows_query=query, **common)
         case _:
             raise TypeError(f"the rule {rule.name} has no expectation")
@@ -205,7 +205,7 @@ def _of_rule(rule: RowRule | FrameRule) -> Any:
 def _orphans(rule: Referential) -> str:
     column, known = f"{{batch}}.{rule.column}", f"{rule.reference}.{rule.reference_column}"
     source = f"{{batch}} LEFT ANTI JOIN {rule.reference} ON {column} = {known}"
-    return f"SELECT {column} FROM {source} WHERE {column} IS NOT NULL"  # noqa: S608 - names of the suite
+    return f"SELECT {column} FROM {source} WHERE {column} IS NOT NULL"
 
 
 def _of_groups(rules: Iterable[GroupRule]) -> list[Any]:

@@ -1,0 +1,127 @@
+"""The edges whose loss corrupts data, and where assets are told."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+from airflow_home import MODELS
+
+pytestmark = pytest.mark.airflow
+
+INGEST = ["ingest.check_input", "ingest.list_pending", "ingest.land", "ingest.raise_refused"]
+SILVER = ["silver.approve_full_refresh", "silver.find_changes", "silver.gate", "silver.build", "silver.announce"]
+BUILT = [f"gold.models.{name}_model_build" for name in MODELS if not name.startswith("stg_")]
+GROUPS = {
+    "lakehouse_ingest_bronze": INGEST,
+    "lakehouse_build_silver": SILVER,
+    "lakehouse_run_pipeline": [*INGEST, *SILVER, "gold.find_changes", *BUILT, "gold.announce"],
+    "lakehouse_build_gold": ["gold.approve_full_refresh", "gold.find_changes", *BUILT, "gold.announce"],
+}
+
+
+def is_before(dag: Any, first: str, second: str) -> bool:
+    return second in dag.get_task(first).get_flat_relative_ids(upstream=False)
+
+
+@pytest.mark.parametrize("dag_id", sorted(GROUPS))
+def test_the_steps_of_a_dag_follow_one_another(dag_id: str, dags: dict[str, Any]) -> None:
+    steps = GROUPS[dag_id]
+    wrong = [pair for pair in itertools.pairwise(steps) if not is_before(dags[dag_id], *pair)]
+    assert wrong == [], "the order of these steps protects data: see the comments in quintet.airflow.lakehouse"
+
+
+@pytest.mark.parametrize("dag_id", ["lakehouse_build_silver", "lakehouse_run_pipeline"])
+def test_nothing_is_published_before_the_gate(dag_id: str, dags: dict[str, Any]) -> None:
+    gate = dags[dag_id].get_task("silver.gate")
+    assert gate.trigger_rule == "all_success"
+    build = dags[dag_id].get_task("silver.build")
+    assert build.upstream_task_ids == {"silver.gate"}
+    assert build.trigger_rule == "all_success"
+
+
+@pytest.mark.parametrize("dag_id", ["lakehouse_build_silver", "lakehouse_run_pipeline", "lakehouse_build_gold"])
+def test_a_full_refresh_waits_for_an_approval(dag_id: str, dags: dict[str, Any]) -> None:
+    dag = dags[dag_id]
+    group = "gold" if dag_id.endswith("gold") else "silver"
+    approval = dag.get_task(f"{group}.approve_full_refresh")
+    assert type(approval).__name__ == "ApproveFullRefresh"
+    assert approval.fail_on_reject, "a skip would let tasks with a lenient rule run"
+    assert approval.defaults == ["Reject"], "no answer is no approval"
+    writers = [
+        task_id for task_id in dag.task_ids if task_id.startswith(("silver.build", "silver.gate", "gold.models"))
+    ]
+    assert writers
+    for task_id in writers:
+        assert is_before(dag, approval.task_id, task_id)
+
+
+def test_refused_files_are_told_after_the_good_ones_have_landed(dags: dict[str, Any]) -> None:
+    for dag_id in ("lakehouse_ingest_bronze", "lakehouse_run_pipeline"):
+        told = dags[dag_id].get_task("ingest.raise_refused")
+        assert told.upstream_task_ids == {"ingest.land"}
+        assert told.trigger_rule == "none_failed", "it runs when nothing was pending, and not when landing failed"
+
+
+def test_each_single_dag_tells_one_asset_at_its_end_and_the_master_only_gold(dags: dict[str, Any]) -> None:
+    told = {
+        dag_id: {task.task_id: [asset.name for asset in task.outlets] for task in dag.tasks if task.outlets}
+        for dag_id, dag in dags.items()
+    }
+    assert told == {
+        "lakehouse_ingest_bronze": {"ingest.raise_refused": ["bronze_lakehouse"]},
+        "lakehouse_build_silver": {"silver.announce": ["silver_lakehouse"]},
+        "lakehouse_build_gold": {"gold.announce": ["gold_lakehouse"]},
+        "lakehouse_run_pipeline": {"gold.announce": ["gold_lakehouse"]},
+        "lakehouse_care_tables": {},
+    }
+
+
+def test_silver_starts_on_bronze_and_gold_on_silver(dags: dict[str, Any]) -> None:
+    from quintet.airflow.assets import BRONZE_LAKEHOUSE, SILVER_LAKEHOUSE
+
+    def starts_on(dag_id: str) -> list[str]:
+        return [asset.name for _, asset in dags[dag_id].timetable.asset_condition.iter_assets()]
+
+    assert starts_on("lakehouse_build_silver") == [BRONZE_LAKEHOUSE.name]
+    assert starts_on("lakehouse_build_gold") == [SILVER_LAKEHOUSE.name]
+    assert dags["lakehouse_run_pipeline"].schedule is None, "a person starts it"
+
+
+def test_the_master_is_the_three_groups_in_one_graph(dags: dict[str, Any]) -> None:
+    single = {
+        task.task_id
+        for dag_id in ("lakehouse_ingest_bronze", "lakehouse_build_silver", "lakehouse_build_gold")
+        for task in dags[dag_id].tasks
+    }
+    assert single - set(dags["lakehouse_run_pipeline"].task_ids) == {"gold.approve_full_refresh"}, "silver has asked"
+    assert set(dags["lakehouse_run_pipeline"].task_ids) <= single
+
+
+def test_every_model_is_a_task(dags: dict[str, Any]) -> None:
+    for dag_id in ("lakehouse_build_gold", "lakehouse_run_pipeline"):
+        shown = {task_id for task_id in dags[dag_id].task_ids if task_id.startswith("gold.models.")}
+        assert all(any(name in task_id for task_id in shown) for name in MODELS), shown
+
+
+def test_only_one_run_at_a_time_may_write_silver(dags: dict[str, Any]) -> None:
+    import json
+
+    from paths import ROOT
+
+    pools = json.loads((ROOT / "include/quintet/airflow/pools.json").read_text(encoding="utf-8"))
+    assert pools["spark"]["slots"] == 1
+    for dag_id in ("lakehouse_build_silver", "lakehouse_run_pipeline"):
+        for task_id in ("silver.gate", "silver.build"):
+            assert dags[dag_id].get_task(task_id).pool == "spark"
+    assert dags["lakehouse_care_tables"].get_task("care.tables").pool == "spark"
+
+
+def test_switching_a_scheduled_dag_on_starts_no_run_for_the_past(dags: dict[str, Any]) -> None:
+    scheduled = [dag for dag in dags.values() if dag.timetable.__class__.__name__.startswith("Cron")]
+    assert {dag.dag_id for dag in scheduled} == {"lakehouse_ingest_bronze", "lakehouse_care_tables"}
+    for dag in scheduled:
+        assert dag.is_paused_upon_creation is True
+        assert dag.timetable.run_immediately is False
