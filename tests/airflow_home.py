@@ -67,6 +67,7 @@ def _lab(home: Path) -> Lab:
     app = home / "app"
     target = app / "dbt" / "target"
     target.mkdir(parents=True)
+    (app / "dbt" / "models").mkdir()
     (target / "manifest.json").write_text(json.dumps(manifest()), encoding="utf-8")
     (app / "dbt" / "dbt_project.yml").write_text("name: quintet\nprofile: quintet\n", encoding="utf-8")
     (app / "dbt" / "profiles.yml").write_text(

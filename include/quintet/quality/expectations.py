@@ -17,16 +17,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
 
 from quintet.quality.evaluate import GroupFigures
 from quintet.quality.frames import Referential, Unique
 from quintet.quality.model import FrameRule, GroupRule, RowRule, Rule, RuleResult, Severity, Suite
 from quintet.quality.names import file_name
 from quintet.quality.rows import Castable, InSet, Length, Matches, NotNull, Range
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 __all__ = ["KEPT_RUNS", "Opinion", "publish", "start_import"]
 
@@ -35,6 +35,7 @@ KEPT_RUNS = 50
 #: Values shown of what broke an expectation.
 _SHOWN = 5
 _SITE = "data_docs"
+_KEEPS = "keeps_"
 _SEVERITIES = {Severity.CRITICAL: "critical", Severity.ERROR: "warning", Severity.WARNING: "info"}
 
 
@@ -93,7 +94,8 @@ def publish(
     judged = [rule for rule in rules if not _is_unjudged(rule, results)]
     rows = context.data_sources.add_spark(name="batch", persist=False).add_dataframe_asset(name=suite.name)
     shown = _SHOWN if any(result.failed for result in results) else 0
-    opinions = _run(context, rows, f"{suite.name}_rows", [_of_rule(rule) for rule in judged], frame, run, shown=shown)
+    seen = frame.withColumns(_answers(rule for rule in suite.rows if not _is_native(rule)))
+    opinions = _run(context, rows, f"{suite.name}_rows", [_of_rule(rule) for rule in judged], seen, run, shown=shown)
     groups = context.data_sources.add_pandas(name="groups").add_dataframe_asset(name=f"{suite.name}_groups")
     _run(context, groups, f"{suite.name}_groups", _of_groups(suite.groups), _group_frame(suite, results, batch), run)
     _forget(site, store)
@@ -161,6 +163,21 @@ def _raised(information: dict[str, Any]) -> bool:
     return any(entry.get("raised_exception") for entry in entries)
 
 
+def _is_native(rule: RowRule) -> bool:
+    """Whether the library has an expectation for the rule."""
+    if isinstance(rule, Castable):
+        return rule.required
+    return isinstance(rule, NotNull | InSet | Matches | Range | Length)
+
+
+def _answers(rules: Iterable[RowRule]) -> dict[str, Column]:
+    """A column for each rule over several columns: whether the row keeps it.
+
+    The library would ask a query of its own for each of them, and asks one for all rules over a single column.
+    """
+    return {_KEEPS + rule.name: ~F.coalesce(F.expr(rule.broken_sql()), F.lit(False)) for rule in rules}
+
+
 def _is_unjudged(rule: Rule, results: Sequence[RuleResult]) -> bool:
     # A reference that is absent gives the library nothing to look up.
     return isinstance(rule, Referential) and any(result.rule == rule.name and not result.checked for result in results)
@@ -174,7 +191,7 @@ def _of_rule(rule: RowRule | FrameRule) -> Any:
     match rule:
         case NotNull():
             return gxe.ExpectColumnValuesToNotBeNull(column=rule.column, mostly=share, **common)
-        case Castable(required=True):
+        case Castable() if rule.required:
             return gxe.ExpectColumnValuesToNotBeNull(column=rule.typed, mostly=share, **common)
         case InSet():
             return gxe.ExpectColumnValuesToBeInSet(
