@@ -83,7 +83,7 @@ def test_silver_starts_on_bronze_and_gold_on_silver(dags: dict[str, Any]) -> Non
     from quintet.airflow.assets import BRONZE_LAKEHOUSE, SILVER_LAKEHOUSE
 
     def starts_on(dag_id: str) -> list[str]:
-        return [asset.name for _, asset in dags[dag_id].timetable.asset_condition.iter_assets()]
+        return [asset.name for asset in dags[dag_id].timetable.asset_condition.objects]
 
     assert starts_on("lakehouse_build_silver") == [BRONZE_LAKEHOUSE.name]
     assert starts_on("lakehouse_build_gold") == [SILVER_LAKEHOUSE.name]
