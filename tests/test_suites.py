@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 #: Run by their own targets: the lab's tests need services, benchmarks measure.
 APART = {"tests/lab", "tests/benchmarks"}
-#: Long Spark tests, run by hand until they are fast enough for every run: pytest tests/lakehouse in the spark environment.
+#: Long Spark tests, run by hand in the spark environment until they are fast enough for every run.
 LONG = {
     "tests/lakehouse/test_gate.py",
     "tests/lakehouse/test_gateplan.py",
