@@ -1,3 +1,6 @@
+-- The tests of this model compare it with these: they are built first.
+-- depends_on: {{ ref('dim_customer') }}
+
 {% set horizon_days = var('value_horizon_days', 90) %}
 
 with sales as (

@@ -1,3 +1,7 @@
+-- The tests of this model compare it with these: they are built first.
+-- depends_on: {{ ref('dim_date') }}
+-- depends_on: {{ ref('dim_country') }}
+
 with lines as (
 
     select * from {{ ref('stg_silver__invoice_lines') }}

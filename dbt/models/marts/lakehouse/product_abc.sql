@@ -1,3 +1,6 @@
+-- The tests of this model compare it with these: they are built first.
+-- depends_on: {{ ref('dim_product') }}
+
 with revenue as (
 
     select

@@ -1,3 +1,7 @@
+-- The tests of this model compare it with these: they are built first.
+-- depends_on: {{ ref('fct_sales') }}
+-- depends_on: {{ ref('fct_returns') }}
+
 with lines as (
 
     select * from {{ ref('stg_silver__invoice_lines') }}
