@@ -156,7 +156,6 @@ def _find_changes(layer: str, *, asked_for: str) -> CallOperator:
         function="quintet.lakehouse.changes:find_changes",
         arguments={"layer": layer, "asked_for": asked_for},
         skip_unless="changed",
-        multiple_outputs=True,  # `announce` takes one of them
         # The approval is skipped in an ordinary run, earlier groups when they have nothing to do: this task decides.
         trigger_rule=TriggerRule.NONE_FAILED,
     )
