@@ -74,7 +74,7 @@ def _version(lab: Lab, table: Table) -> str:
 
     from quintet.lake.tables import delta_path
 
-    delta = DeltaTable(delta_path(lab, table), without_files=True)
+    delta = DeltaTable(delta_path(lab, table))
     return f"{delta.metadata().id}@{delta.version()}"
 
 
