@@ -19,7 +19,6 @@ ENTRY_FOLDERS = ("dags", "plugins", "spark_jobs")
 VAGUE = {"common", "helper", "helpers", "manager", "managers", "misc", "tools", "util", "utils"}
 #: Modules whose functions take and give Spark data frames.
 ON_SPARK = {
-    "quintet.lake.care",
     "quintet.lakehouse.balance",
     "quintet.lakehouse.dimensions",
     "quintet.lakehouse.gate",

@@ -131,8 +131,9 @@ def gold(*, outlets: Sequence[Asset], approves: bool) -> TaskGroup:
 def care() -> TaskGroup:
     """Compact, cluster, vacuum, expire snapshots, compute statistics; measured before and after."""
     with TaskGroup("care", tooltip="Table care") as group:
-        SparkJobOperator(
-            task_id="tables", application="lakehouse/care.py", options={"run-id": "{{ run_id }}"}, pool=SPARK
+        # Without Spark, but in its pool: no Spark job of the project writes meanwhile.
+        CallOperator(
+            task_id="tables", function="quintet.lake.care:care_tables", arguments={"project": SLUG}, pool=SPARK
         )
     return group
 

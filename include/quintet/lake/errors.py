@@ -3,14 +3,16 @@
 InputError
 └── FileRefusedError  one input file that cannot land: file, line, what is wrong, what to do
 LabError
-└── LandingError      the lake could not be written; nothing of the batch landed
+├── LandingError      the lake could not be written; nothing of the batch landed
+├── CareError         a table could not be cared for; its rows are as they were
+└── VersionError      a version of a table that does not exist, or whose files are gone
 """
 
 from __future__ import annotations
 
 from quintet.errors import InputError, LabError
 
-__all__ = ["FileRefusedError", "LandingError"]
+__all__ = ["CareError", "FileRefusedError", "LandingError", "VersionError"]
 
 
 class FileRefusedError(InputError):
@@ -32,3 +34,11 @@ class FileRefusedError(InputError):
 
 class LandingError(LabError):
     """The lake could not be written; nothing of the batch landed."""
+
+
+class CareError(LabError):
+    """A table could not be cared for."""
+
+
+class VersionError(LabError):
+    """A version of a table that does not exist, or whose files are gone."""

@@ -1,0 +1,112 @@
+"""Care for the tables of one project: fewer and ordered files, no remains, fresh statistics; no row changes.
+
+Delta tables are cared for first, by delta-rs; the Iceberg tables after them, by Trino. One table that cannot be
+cared for keeps none of the others from it. The report of the latest care lies at `report_path`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from quintet.errors import LabError, ServiceDownError
+from quintet.lake.deltacare import care_for_delta
+from quintet.lake.errors import CareError
+from quintet.lake.icebergcare import care_for_iceberg, iceberg_tables
+from quintet.lake.tables import delta_tables
+from quintet.lake.trino import connect
+from quintet.lake.upkeep import Care
+from quintet.settings import Lab, load_lab, read_lab
+
+__all__ = ["RETENTION_HOURS", "care_tables", "report_path"]
+
+#: How long every version of a table can be read. Trino's Iceberg connector refuses less.
+RETENTION_HOURS = 7 * 24
+
+
+def care_tables(project: str, *, retention_hours: int = RETENTION_HOURS, lab_file: str | None = None) -> dict[str, Any]:
+    """Bring the tables of a project (its slug) into shape.
+
+    Returns {"project", "at", "changed": names of the tables that needed something, "tables": a row a table with rows,
+    files, bytes and read_seconds `_before` and `_after`, and what was `done`, "errors": []}.
+
+    Raises:
+        ServiceDownError: Trino does not answer; the Delta tables are in shape.
+        CareError: tables that could not be cared for; the others are in shape.
+
+    """
+    lab = read_lab(Path(lab_file)) if lab_file else load_lab()
+    retention = timedelta(hours=retention_hours)
+    work = _Work()
+    work.do(delta_tables(project), lambda table: care_for_delta(lab, table, retention=retention))
+    down = _care_for_iceberg(lab, project, retention, work)
+    result = {
+        "project": project,
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "changed": [care.table for care in work.cares if care.done],
+        "tables": [care.as_row() for care in work.cares],
+        "errors": [str(error) for error in (*work.errors, *([down] if down else []))],
+    }
+    _write(report_path(lab, project), result)
+    if work.errors:
+        raise _together(work.errors)
+    if down:
+        raise ServiceDownError(
+            f"the Delta tables of {project} are in shape, its Iceberg tables were not cared for: {down.message}",
+            remedy="Start Trino (quintet start trino) and run the care again",
+        ) from down
+    return result
+
+
+def report_path(lab: Lab, project: str) -> Path:
+    """File with the result of the latest care, as `care_tables` returns it."""
+    return lab.path("data") / "runs" / project / "care.json"
+
+
+class _Work:
+    """Cares that were done and those that failed."""
+
+    def __init__(self) -> None:
+        self.cares: list[Care] = []
+        self.errors: list[LabError] = []
+
+    def do(self, tables: Iterable[Any], care_for: Callable[[Any], Care]) -> None:
+        """Care for one table after the other; raises only when nothing answers at all."""
+        for table in tables:
+            try:
+                self.cares.append(care_for(table))
+            except ServiceDownError:
+                raise
+            except LabError as error:
+                self.errors.append(error)
+
+
+def _care_for_iceberg(lab: Lab, project: str, retention: timedelta, work: _Work) -> ServiceDownError | None:
+    connection = connect(lab)
+    try:
+        tables = iceberg_tables(connection, project)
+        work.do(tables, lambda name: care_for_iceberg(connection, name, retention=retention))
+    except ServiceDownError as error:
+        return error
+    finally:
+        connection.close()
+    return None
+
+
+def _together(errors: list[LabError]) -> LabError:
+    if len(errors) == 1:
+        return errors[0]
+    return CareError(
+        f"{len(errors)} tables could not be cared for: {'; '.join(error.message for error in errors)}",
+        remedy=errors[0].remedy,
+    )
+
+
+def _write(path: Path, result: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(result, indent=1, ensure_ascii=False), encoding="utf-8")
+    part.replace(path)
