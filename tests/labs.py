@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -11,22 +13,35 @@ from quintet.settings import Lab, read_lab
 FOLDERS = ("data", "lake", "input", "docs", "logs", "run", "config", "envs", "programs", "backups", "cache", "app")
 
 
-def lab_below(home: Path, *, jars: Path | None = None, trino_port: int = 18080) -> Lab:
-    """Write `<home>/config/lab.yaml` and read it back; the lake is `<home>/data/lake`."""
+def lab_below(
+    home: Path,
+    *,
+    jars: Path | None = None,
+    trino_port: int = 18080,
+    airflow_port: int | None = None,
+    services: Sequence[Mapping[str, Any]] = (),
+    secrets: Mapping[str, str] | None = None,
+    user: str = "quintet",
+) -> Lab:
+    """Write `<home>/config/lab.yaml` and read it back; the lake is `<home>/data/lake`.
+
+    `services` are as in the lab file, without their log; secrets are written beside it, closed to others.
+    """
     paths = {name: home / name for name in FOLDERS}
     paths |= {"home": home, "lake": home / "data" / "lake", "input": home / "data" / "input"}
     for folder in paths.values():
         folder.mkdir(parents=True, exist_ok=True)
+    doors = {"trino": trino_port} | ({} if airflow_port is None else {"airflow": airflow_port})
     content = {
         "format": 1,
         "name": "test",
         "profiles": ["core", "lakehouse"],
-        "user": "quintet",
+        "user": user,
         "service_manager": "supervisor",
         "paths": {name: str(folder) for name, folder in paths.items()},
-        "endpoints": {"trino": {"host": "127.0.0.1", "port": trino_port, "scheme": "http"}},
+        "endpoints": {name: {"host": "127.0.0.1", "port": port, "scheme": "http"} for name, port in doors.items()},
         "environments": {"spark": str(home / "envs" / "spark")},
-        "services": [],
+        "services": [{**entry, "log": str(home / "logs" / f"{entry['name']}.log")} for entry in services],
         "options": {
             "spark": {
                 "master": "local[2]",
@@ -38,4 +53,7 @@ def lab_below(home: Path, *, jars: Path | None = None, trino_port: int = 18080) 
     }
     file = paths["config"] / "lab.yaml"
     file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    if secrets is not None:
+        file.with_name("secrets.yaml").write_text(yaml.safe_dump(dict(secrets)), encoding="utf-8")
+        file.with_name("secrets.yaml").chmod(0o600)
     return read_lab(file)

@@ -108,7 +108,7 @@ def run(
         "input": str(folder) if folder else None,
         "original_input": str(input_folder.resolve()) if input_folder else None,
         "steps": _steps(outcome),
-        "url": f"{lab.endpoint('airflow').url}/dags/{outcome.dag_id}/runs/{outcome.run_id}",
+        "url": outcome.url,
     }
     if folder:
         record.write(lab, project, "last_run", facts)
@@ -176,7 +176,10 @@ class _Progress:
     def __init__(self) -> None:
         self._told: dict[tuple[str, int], str | None] = {}
 
-    def __call__(self, tasks: list[TaskState], memory_mb: int) -> None:
+    def tell(self, text: str) -> None:
+        say(text)
+
+    def look(self, tasks: list[TaskState], memory_mb: int) -> None:
         done = sum(task.state in {"success", "skipped", "failed", "upstream_failed"} for task in tasks)
         for task in tasks:
             key = (task.task_id, task.map_index)
@@ -196,12 +199,18 @@ def _steps(outcome: Outcome) -> dict[str, float]:
 
 def _failure(lab: Lab, outcome: Outcome, url: str) -> Exception:
     from quintet.runs.airflow import AirflowClient
+    from quintet.runs.run import FINISHED
 
-    airflow = AirflowClient(lab)
-    for task in outcome.failed:
-        say(f"--- {task.task_id}")
-        for line in airflow.last_lines(outcome.dag_id, outcome.run_id, task):
-            say(line)
+    if outcome.state not in FINISHED:
+        return LabError(
+            f"the run {outcome.run_id} is still {outcome.state} after {outcome.seconds / 60:.0f} minutes",
+            remedy=f"It goes on in Airflow: {url}",
+        )
+    with AirflowClient(lab) as airflow:
+        for task in outcome.failed:
+            say(f"--- {task.task_id}")
+            for line in airflow.last_lines(outcome.dag_id, outcome.run_id, task):
+                say(line)
     names = [task.task_id for task in outcome.failed]
     message = f"the run ended as {outcome.state}: {', '.join(names) or 'no task failed'}"
     if any(name.endswith("gate") for name in names):

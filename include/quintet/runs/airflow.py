@@ -5,16 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 
 from quintet.errors import LabError, ServiceDownError
 from quintet.settings import Lab
 
-__all__ = ["AirflowClient", "TaskState"]
+__all__ = ["AirflowClient", "RunState", "TaskState"]
 
+#: Seconds for one answer.
 TIMEOUT = 30.0
+#: Airflow gives no more rows at once, whatever is asked (its `maximum_page_limit`).
+PAGE = 100
+#: Answers of something in front of Airflow, or of an Airflow that is starting.
+NOT_READY = frozenset({httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.GATEWAY_TIMEOUT})
 
 
 @dataclass(frozen=True)
@@ -29,42 +35,93 @@ class TaskState:
     operator: str | None
 
 
-class AirflowClient:
-    """Airflow as its administrator; the password is read from the secrets file for each token."""
+@dataclass(frozen=True)
+class RunState:
+    """State of one run of a DAG; times are ISO 8601 in UTC, `started` is None while it is queued."""
 
-    def __init__(self, lab: Lab) -> None:
+    run_id: str
+    state: str
+    started: str | None
+
+
+class AirflowClient:
+    """Airflow as its administrator; the password is read from the secrets file for each token.
+
+    Every method raises ServiceDownError when Airflow does not answer, and LabError when it refuses.
+    """
+
+    def __init__(self, lab: Lab, *, timeout: float = TIMEOUT) -> None:
         self._lab = lab
         self._base = lab.endpoint("airflow").url
-        self._client = httpx.Client(base_url=self._base, timeout=TIMEOUT, trust_env=False)
+        self._client = httpx.Client(base_url=self._base, timeout=timeout, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
 
     def _request(self, method: str, path: str, **options: Any) -> Any:
+        answer = self._answer(method, path, **options)
+        if answer.is_error:
+            raise _refusal(method, path, answer)
+        return self._content(answer)
+
+    def _answer(self, method: str, path: str, **options: Any) -> httpx.Response:
         if "Authorization" not in self._client.headers:
             self._login()
-        try:
-            answer = self._client.request(method, f"/api/v2{path}", **options)
-            if answer.status_code == httpx.codes.UNAUTHORIZED:  # the token ran out
-                self._login()
-                answer = self._client.request(method, f"/api/v2{path}", **options)
-        except httpx.HTTPError as error:
-            raise self._down(error) from error
-        if answer.is_error:
-            raise LabError(f"Airflow refused {method} {path}: {answer.status_code} {answer.text[:500]}")
-        return answer.json() if answer.content else None
+        answer = self._send(method, f"/api/v2{path}", **options)
+        if answer.status_code == httpx.codes.UNAUTHORIZED:  # the token ran out
+            self._login()
+            answer = self._send(method, f"/api/v2{path}", **options)
+        return answer
 
     def _login(self) -> None:
         body = {"username": "admin", "password": self._lab.secret("airflow_admin")}
-        try:
-            answer = self._client.post("/auth/token", json=body)
-        except httpx.HTTPError as error:
-            raise self._down(error) from error
+        answer = self._send("POST", "/auth/token", json=body)
         if answer.is_error:
             raise LabError(
                 f"Airflow refused the administrator's password ({answer.status_code})", remedy="Run: make install"
             )
-        self._client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        self._client.headers["Authorization"] = f"Bearer {self._content(answer)['access_token']}"
 
-    def _down(self, error: Exception) -> ServiceDownError:
-        return ServiceDownError(f"Airflow does not answer at {self._base} ({error})", remedy="Run: quintet doctor")
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            answer = self._client.request(method, path, **options)
+        except httpx.HTTPError as error:
+            raise self._down(str(error) or type(error).__name__) from error
+        if answer.status_code in NOT_READY:
+            raise self._down(f"status {answer.status_code}")
+        return answer
+
+    def _content(self, answer: httpx.Response) -> Any:
+        try:
+            return answer.json()
+        except ValueError as error:
+            raise LabError(
+                f"what answers at {self._base} is not Airflow: {answer.text[:100]!r}",
+                remedy="Does another program hold the port? Run: quintet doctor",
+            ) from error
+
+    def _rows(self, path: str, name: str, **parameters: Any) -> list[dict[str, Any]]:
+        """All rows of a list, page by page."""
+        rows: list[dict[str, Any]] = []
+        while True:
+            page = self._request("GET", path, params={**parameters, "limit": PAGE, "offset": len(rows)})
+            rows += page[name]
+            if not page[name] or len(rows) >= page["total_entries"]:
+                return rows
+
+    def _down(self, reason: str) -> ServiceDownError:
+        return ServiceDownError(f"Airflow does not answer at {self._base} ({reason})", remedy="Run: quintet doctor")
+
+    def url(self, dag_id: str, run_id: str) -> str:
+        """Page of a run."""
+        return f"{self._base}/dags/{dag_id}/runs/{quote(run_id, safe='')}"
 
     def trigger(self, dag_id: str, parameters: Mapping[str, Any]) -> str:
         """Start a run, switching the DAG on when it is paused; returns the run's id."""
@@ -74,11 +131,16 @@ class AirflowClient:
 
     def state(self, dag_id: str, run_id: str) -> str:
         """State of a run: queued, running, success or failed."""
-        return str(self._request("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
+        return str(self._request("GET", _run(dag_id, run_id))["state"])
+
+    def unfinished(self, dag_id: str) -> list[RunState]:
+        """Runs of a DAG that are running or queued, oldest first."""
+        rows = self._rows(f"/dags/{dag_id}/dagRuns", "dag_runs", state=["running", "queued"], order_by="run_after")
+        return [RunState(row["dag_run_id"], row["state"], row["start_date"]) for row in rows]
 
     def tasks(self, dag_id: str, run_id: str) -> list[TaskState]:
         """State of every task instance of a run."""
-        rows = self._request("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 1000})
+        rows = self._rows(f"{_run(dag_id, run_id)}/taskInstances", "task_instances", order_by="id")
         return [
             TaskState(
                 task_id=row["task_id"],
@@ -88,14 +150,14 @@ class AirflowClient:
                 seconds=row["duration"],
                 operator=row.get("operator"),
             )
-            for row in rows["task_instances"]
+            for row in rows
         ]
 
     def last_lines(self, dag_id: str, run_id: str, task: TaskState, count: int = 12) -> list[str]:
         """Last lines of a task's log that carry a message."""
         answer = self._request(
             "GET",
-            f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task.task_id}/logs/{max(task.try_number, 1)}",
+            f"{_run(dag_id, run_id)}/taskInstances/{task.task_id}/logs/{max(task.try_number, 1)}",
             params={"map_index": task.map_index, "full_content": "true"},
             headers={"Accept": "application/json"},
         )
@@ -103,13 +165,37 @@ class AirflowClient:
         lines = content.splitlines() if isinstance(content, str) else [_line(entry) for entry in content]
         return [line for line in lines if line.strip() and not re.match(r"^::(end)?group", line)][-count:]
 
-    def approve(self, dag_id: str, run_id: str, task: TaskState) -> None:
-        """Answer a waiting approval with yes."""
-        self._request(
-            "PATCH",
-            f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task.task_id}/{task.map_index}/hitlDetails",
-            json={"chosen_options": ["Approve"], "params_input": {}},
-        )
+    def approve(self, dag_id: str, run_id: str, task: TaskState) -> bool:
+        """Answer a waiting approval with yes; False when it does not wait (not yet, or somebody was faster)."""
+        path = f"{_run(dag_id, run_id)}/taskInstances/{task.task_id}/{task.map_index}/hitlDetails"
+        answer = self._answer("PATCH", path, json={"chosen_options": ["Approve"], "params_input": {}})
+        if answer.status_code in {httpx.codes.NOT_FOUND, httpx.codes.CONFLICT}:
+            return False
+        if answer.is_error:
+            raise _refusal("PATCH", path, answer)
+        return True
+
+
+def _run(dag_id: str, run_id: str) -> str:
+    # The id of a run holds a time with a plus sign.
+    return f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}"
+
+
+def _refusal(method: str, path: str, answer: httpx.Response) -> LabError:
+    try:
+        detail = str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        detail = answer.text
+    return LabError(
+        f"Airflow refused {method} {path}: {answer.status_code} {detail[:500]}",
+        remedy=_REMEDIES.get(answer.status_code, ""),
+    )
+
+
+_REMEDIES = {
+    httpx.codes.NOT_FOUND: "Is the DAG deployed? Run: make deploy",
+    httpx.codes.INTERNAL_SERVER_ERROR: "Read: quintet logs airflow-api-server",
+}
 
 
 def _line(entry: Any) -> str:

@@ -32,7 +32,10 @@ def run_command(lab: Lab, command: Sequence[str]) -> Any:
         command = ["setpriv", *identity, *command]
     home = str(lab.path("home"))
     variables = {**os.environ, "QUINTET_LAB": str(lab.file), "HOME": home}
-    done = subprocess.run(command, cwd=home, env=variables, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, cwd=home, env=variables, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise LabError(f"{program} cannot be started ({error.strerror})", remedy="Run: make install") from error
     if done.returncode != 0:
         raise LabError(f"{program} failed: {(done.stderr or done.stdout).strip()[-1500:]}")
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]

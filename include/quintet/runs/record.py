@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ __all__ = ["hand_over", "read", "write"]
 
 
 def write(lab: Lab, slug: str, name: str, content: Mapping[str, Any]) -> Path:
-    """Write `<name>.json` whole or not at all, owned by the lab's user."""
+    """Write `<name>.json` with the time (`at`, UTC) whole or not at all, owned by the lab's user."""
     folder = lab.path("data") / "runs" / slug
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / f".{name}.new"
-    draft.write_text(json.dumps(content, indent=1, default=str) + "\n", encoding="utf-8")
+    entry = {"at": datetime.now(UTC).isoformat(timespec="seconds"), **content}
+    draft.write_text(json.dumps(entry, indent=1, default=str) + "\n", encoding="utf-8")
     hand_over(lab, folder)
     hand_over(lab, draft)
     return draft.replace(folder / f"{name}.json")

@@ -6,29 +6,59 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from quintet.catalogue import Project
-from quintet.errors import InputError, LabError, QuintetError
+from quintet.errors import InputError, LabError, QuintetError, ServiceDownError
 from quintet.health.memory import tree_memory_mb
 from quintet.health.supervision import Supervisor
-from quintet.runs import record
+from quintet.runs import hold, record
 from quintet.runs.airflow import AirflowClient, TaskState
 from quintet.runs.programs import run_module
 from quintet.settings import Lab
 
-__all__ = ["FINISHED", "Follower", "Outcome", "prepare_input", "require_profiles", "reset_project", "start_and_follow"]
+__all__ = [
+    "FINISHED",
+    "Follower",
+    "Outcome",
+    "Pace",
+    "prepare_input",
+    "require_profiles",
+    "reset_project",
+    "start_and_follow",
+]
 
 FINISHED = frozenset({"success", "failed"})
 #: Seconds between two looks at a run.
 INTERVAL = 2.0
 #: A run that has not ended after this many seconds is left to Airflow.
-LIMIT = 3 * 3600
+LIMIT = 3 * 3600.0
+#: Seconds without progress after which the reason is looked for, and again when it may have changed.
+HOLD = 10.0
+#: Airflow may be silent for so many seconds, because it is restarted or has no memory to spare.
+PATIENCE = 60.0
 
-Follower = Callable[[list[TaskState], int], None]
+
+class Follower(Protocol):
+    """What is told about a run while it goes on."""
+
+    def look(self, tasks: list[TaskState], memory_mb: int) -> None:
+        """Called at each look with the tasks and the peak of memory in MB."""
+
+    def tell(self, text: str) -> None:
+        """Called with a sentence when something is worth knowing; no sentence twice in a row."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Times of following a run, in seconds."""
+
+    interval: float = INTERVAL
+    limit: float = LIMIT
+    hold: float = HOLD
+    patience: float = PATIENCE
 
 
 @dataclass
@@ -37,9 +67,10 @@ class Outcome:
 
     dag_id: str
     run_id: str
-    state: str
-    seconds: float
-    peak_memory_mb: int
+    url: str
+    state: str = "queued"
+    seconds: float = 0.0
+    peak_memory_mb: int = 0
     tasks: list[TaskState] = field(default_factory=list)
 
     @property
@@ -101,31 +132,68 @@ def reset_project(lab: Lab, project: Project) -> None:
     run_module(lab, "spark", "quintet.lake.reset", project.slug)
 
 
-def start_and_follow(lab: Lab, dag_id: str, parameters: dict[str, Any], follow: Follower, *, approve: bool) -> Outcome:
-    """Trigger a DAG and look at it until its end, telling `follow` the tasks and the memory in MB at each look."""
-    airflow = AirflowClient(lab)
-    begun = time.monotonic()
-    run_id = airflow.trigger(dag_id, parameters)
-    peak = 0
-    approved: set[str] = set()
-    while True:
-        state = airflow.state(dag_id, run_id)
-        tasks = airflow.tasks(dag_id, run_id)
-        peak = max(peak, _memory(lab))
-        follow(tasks, peak)
-        for task in tasks:
-            if (
-                approve
-                and task.state in {"deferred", "awaiting_input"}
-                and "approve" in task.task_id
-                and task.task_id not in approved
-            ):
-                airflow.approve(dag_id, run_id, task)
-                approved.add(task.task_id)
-        seconds = time.monotonic() - begun
-        if state in FINISHED or seconds > LIMIT:
-            return Outcome(dag_id, run_id, state, seconds, peak, tasks)
-        time.sleep(INTERVAL)
+def start_and_follow(
+    lab: Lab, dag_id: str, parameters: dict[str, Any], follow: Follower, *, approve: bool, pace: Pace | None = None
+) -> Outcome:
+    """Trigger a DAG and look at it until its end, or until the limit: then the outcome's state is not a final one.
+
+    Raises:
+        ServiceDownError: Airflow does not answer, at the start or for longer than our patience.
+
+    """
+    with AirflowClient(lab) as airflow:
+        return _Watch(lab, airflow, follow, approve=approve, pace=pace or Pace()).run(dag_id, parameters)
+
+
+class _Watch:
+    def __init__(self, lab: Lab, airflow: AirflowClient, follow: Follower, *, approve: bool, pace: Pace) -> None:
+        self._lab, self._airflow, self._follow, self._approve, self._pace = lab, airflow, follow, approve, pace
+        self._told = ""
+
+    def run(self, dag_id: str, parameters: dict[str, Any]) -> Outcome:
+        begun = answered = moved = time.monotonic()
+        run_id = self._airflow.trigger(dag_id, parameters)
+        outcome = Outcome(dag_id, run_id, self._airflow.url(dag_id, run_id))
+        self._tell(f"run {run_id}: {outcome.url}")
+        while outcome.state not in FINISHED and outcome.seconds <= self._pace.limit:
+            before = (outcome.state, outcome.tasks)
+            try:
+                self._look(outcome)
+                answered = time.monotonic()
+                if before != (outcome.state, outcome.tasks):
+                    moved = answered
+                elif answered - moved >= self._pace.hold:
+                    moved = answered  # the reason may change: look for it again after the same time
+                    self._explain(outcome)
+            except ServiceDownError as error:
+                if time.monotonic() - answered > self._pace.patience:
+                    raise
+                self._tell(f"{error.message}; asking again for {self._pace.patience:.0f} s")
+            outcome.seconds = time.monotonic() - begun
+            if outcome.state not in FINISHED:
+                time.sleep(self._pace.interval)
+        return outcome
+
+    def _look(self, outcome: Outcome) -> None:
+        # The state first: the tasks of a run that has ended are then those of its end.
+        state = self._airflow.state(outcome.dag_id, outcome.run_id)
+        outcome.tasks = self._airflow.tasks(outcome.dag_id, outcome.run_id)
+        outcome.state = state
+        outcome.peak_memory_mb = max(outcome.peak_memory_mb, _memory(self._lab))
+        self._follow.look(outcome.tasks, outcome.peak_memory_mb)
+        if self._approve:
+            for task in filter(hold.is_approval, outcome.tasks):
+                self._airflow.approve(outcome.dag_id, outcome.run_id, task)
+
+    def _explain(self, outcome: Outcome) -> None:
+        text = hold.reason(self._airflow, outcome.dag_id, outcome.run_id, outcome.state, outcome.tasks)
+        if text:
+            self._tell(text)
+
+    def _tell(self, text: str) -> None:
+        if text != self._told:
+            self._follow.tell(text)
+        self._told = text
 
 
 def _memory(lab: Lab) -> int:
