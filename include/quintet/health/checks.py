@@ -7,9 +7,11 @@ import socket
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
+from quintet import alerts
 from quintet.errors import QuintetError
 from quintet.health.supervision import Supervisor
 from quintet.lake.trino import connect, query
@@ -34,9 +36,10 @@ class Check:
 
 
 def examine(lab: Lab) -> Iterator[Check]:
-    """Check secrets, disk, processes, doors and the engines by using them."""
+    """Check secrets, disk, open alerts, processes, doors and the engines by using them."""
     yield _secrets(lab)
     yield _disk(lab)
+    yield _alerts(lab)
     try:
         processes = Supervisor(lab).processes()
     except QuintetError as error:
@@ -96,9 +99,7 @@ def _trino(lab: Lab) -> Check:
 
 def _airflow(lab: Lab) -> Iterator[Check]:
     try:
-        health = httpx.get(
-            f"{lab.endpoint('airflow').url}/api/v2/monitor/health", timeout=TIMEOUT, trust_env=False
-        ).json()
+        health = _airflow_health(lab)
     except (httpx.HTTPError, ValueError) as error:
         yield Check("airflow is healthy", False, str(error), "Read: quintet logs airflow-api-server")
         return
@@ -106,4 +107,26 @@ def _airflow(lab: Lab) -> Iterator[Check]:
         state = (health.get(part) or {}).get("status")
         service = "postgres" if part == "metadatabase" else f"airflow-{part.replace('_', '-')}"
         ok = state == "healthy"
-        yield Check(f"airflow {part}", ok, str(state), "" if ok else f"Read: quintet logs {service}")
+        yield Check(f"airflow {part}", ok, str(state or "unknown"), "" if ok else f"Read: quintet logs {service}")
+
+
+def _airflow_health(lab: Lab) -> dict[str, Any]:
+    url = f"{lab.endpoint('airflow').url}/api/v2/monitor/health"
+    answer = httpx.get(url, timeout=TIMEOUT, trust_env=False)
+    try:
+        found = answer.json()
+    except ValueError:
+        found = None
+    if answer.is_error or not isinstance(found, dict):
+        raise ValueError(f"{url}: {answer.status_code}, not an answer of Airflow")
+    return found
+
+
+def _alerts(lab: Lab) -> Check:
+    still = [told.alert for told in alerts.read(lab) if told.is_open]
+    critical = [alert for alert in still if alert.severity == "critical"]
+    if not still:
+        return Check("alerts", True, "none is open")
+    last = (critical or still)[-1]
+    detail = f"{len(still)} open, {len(critical)} of them critical; the last: {last.project}: {last.title}"
+    return Check("alerts", not critical, detail, last.remedy)
