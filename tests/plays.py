@@ -1,0 +1,50 @@
+"""Playing parts of the real roles with `ansible-playbook`, against a lab below a test's own folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ANSIBLE = Path(__file__).parents[1] / "ansible"
+#: Seconds that stop a hanging run and measure nothing.
+LIMIT = 120
+
+Play = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def player(folder: Path, home: Path) -> Play:
+    """Return `play(tasks, **variables)`: the finished run of these tasks with the repository's group variables."""
+    folder.mkdir()
+    (folder / "group_vars").symlink_to(ANSIBLE / "group_vars")
+    environment = {
+        **os.environ,
+        "QUINTET_HOME": str(home),
+        "ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"),
+        "ANSIBLE_ROLES_PATH": str(ANSIBLE / "roles"),
+        "ANSIBLE_LOCAL_TEMP": str(folder / "local"),
+        "ANSIBLE_REMOTE_TEMP": str(folder / "remote"),
+    }
+
+    def run(tasks: list[dict[str, Any]], **variables: Any) -> subprocess.CompletedProcess[str]:
+        book = folder / "book.yml"
+        book.write_text(yaml.safe_dump([{"name": "Play", "hosts": "lab", "tasks": tasks}]), encoding="utf-8")
+        program = Path(sys.executable).with_name("ansible-playbook")
+        given = {"repo": str(ANSIBLE.parent), **variables}
+        return subprocess.run(
+            [program, "-i", ANSIBLE / "inventories" / "local", book, "-e", json.dumps(given)],
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=LIMIT,
+            check=False,
+        )
+
+    return run
