@@ -11,6 +11,7 @@ import statistics
 import time
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -55,10 +56,10 @@ def care_for_delta(lab: Lab, table: Table, *, retention: timedelta) -> Care:
             f"the table {table.full_name} was written while it was cared for; its rows are the writer's",
             remedy="Run again when no other run writes",
         ) from error
-    except (DeltaError, OSError) as error:
+    except (DeltaError, pa.ArrowException, OSError) as error:
         raise CareError(
             f"the table {table.full_name} cannot be cared for: {str(error)[:300]}",
-            remedy=f"Make room or access at {path} and run again: what was done stays good",
+            remedy=f"Look at {path}: room, access, files that only a backup has. What was done stays good; run again",
         ) from error
 
 
@@ -101,11 +102,12 @@ def _care_for(path: Path, table: Table, retention: timedelta) -> Care:
     removed = _vacuum(path, retention)
     if removed:
         done.append(f"removed {removed} files")
+    logs = _commits(path)
     if _checkpoint(path):
         done.append("checkpoint")
-    logs = _forget(path)
-    if logs:
-        done.append(f"removed {logs} log files")
+    DeltaTable(path).cleanup_metadata()
+    if _commits(path) < logs:
+        done.append(f"removed {logs - _commits(path)} log files")
     return Care(table.full_name, before, measure(path) if done else before, tuple(done))
 
 
@@ -153,11 +155,12 @@ def _vacuum(path: Path, retention: timedelta) -> int:
     delta = DeltaTable(path)
     hours = int(retention / timedelta(hours=1))
     # Retention is the caller's decision: one below the table's own is for tables that nobody else reads.
-    for dry_run in (True, False):
-        files = delta.vacuum(hours, dry_run=dry_run, enforce_retention_duration=False, full=True)
-        if not files:
-            return 0
-    return len(files)
+    listed = delta.vacuum(hours, dry_run=True, enforce_retention_duration=False, full=True)
+    # Those that an earlier vacuum removed are listed as long as the log remembers them.
+    found = [file for file in listed if (path / unquote(file)).exists()]
+    if found:
+        delta.vacuum(hours, dry_run=False, enforce_retention_duration=False, full=True)
+    return len(found)
 
 
 def _checkpoint(path: Path) -> bool:
@@ -175,15 +178,9 @@ def _checkpointed(path: Path) -> int:
         return -1
 
 
-def _forget(path: Path) -> int:
-    """Remove the log files that are older than the table keeps them and that a checkpoint has replaced."""
-    before = _log_files(path)
-    DeltaTable(path).cleanup_metadata()
-    return before - _log_files(path)
-
-
-def _log_files(path: Path) -> int:
-    return sum(1 for _ in (path / "_delta_log").iterdir())
+def _commits(path: Path) -> int:
+    """Commits whose log file is there; those that a checkpoint replaces go when the table's log retention is over."""
+    return sum(1 for _ in (path / "_delta_log").glob("*.json"))
 
 
 def _as_bytes(column: pa.Array) -> pa.Array:

@@ -86,8 +86,12 @@ def _wants_optimize(connection: trino.dbapi.Connection, name: str, now: Measure)
         connection,
         f"SELECT count_if(file_size_in_bytes < {SMALL_BYTES}), count_if(content <> 0) FROM {_meta(name, 'files')}",
     )
-    latest = query(connection, f"SELECT operation FROM {_meta(name, 'snapshots')} ORDER BY committed_at DESC LIMIT 1")
-    return bool(small[0] > 1 or small[1] > 0) and latest[0][0] != _REWRITTEN
+    (current,) = query(
+        connection,
+        f"SELECT operation FROM {_meta(name, 'snapshots')} WHERE snapshot_id IN "
+        f"(SELECT snapshot_id FROM {_meta(name, 'refs')} WHERE name = 'main')",
+    )
+    return bool(small[0] > 1 or small[1] > 0) and current[0] != _REWRITTEN
 
 
 def _expire(connection: trino.dbapi.Connection, name: str, retention: timedelta, threshold: str) -> int:
@@ -95,8 +99,8 @@ def _expire(connection: trino.dbapi.Connection, name: str, retention: timedelta,
     seconds = int(retention.total_seconds())
     (old,) = query(
         connection,
-        f"SELECT count(*) FROM {_meta(name, 'snapshots')} WHERE committed_at < current_timestamp - "
-        f"INTERVAL '{seconds}' SECOND AND snapshot_id NOT IN (SELECT snapshot_id FROM {_meta(name, 'refs')})",
+        f"SELECT count(*) FROM {_meta(name, 'snapshots')} WHERE committed_at < date_add('second', -{seconds}, "
+        f"current_timestamp) AND snapshot_id NOT IN (SELECT snapshot_id FROM {_meta(name, 'refs')})",
     )
     if old[0]:
         query(connection, f"ALTER TABLE {name} EXECUTE expire_snapshots({threshold})")

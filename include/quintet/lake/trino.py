@@ -47,7 +47,7 @@ def query_with_names(
 
     Raises:
         ServiceDownError: nothing answers at the lab file's address.
-        LabError: Trino refused the statement.
+        LabError: Trino refused the statement, or failed in it.
 
     """
     cursor = connection.cursor()
@@ -60,7 +60,7 @@ def query_with_names(
         raise ServiceDownError(
             f"Trino does not answer at {connection.host}:{connection.port} ({error})", remedy="Run: quintet doctor"
         ) from error
-    except trino.exceptions.TrinoUserError as error:
+    except trino.exceptions.TrinoQueryError as error:
         raise LabError(f"Trino refused a statement: {error.message}", remedy=f"Statement: {statement}") from error
     finally:
         cursor.close()
