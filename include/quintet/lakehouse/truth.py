@@ -77,7 +77,12 @@ class Truth:
             ) from error
         if not isinstance(raw, dict) or raw.pop("format", None) != FORMAT:
             raise VerifyError(f"the truth file {path} is not of form {FORMAT}", remedy="Generate the input again")
-        return cls(**raw)
+        try:
+            return cls(**raw)
+        except TypeError as error:
+            raise VerifyError(
+                f"the truth file {path} is damaged ({error})", remedy="Generate the input again"
+            ) from error
 
 
 def money(units: int) -> str:
