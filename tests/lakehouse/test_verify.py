@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -185,23 +184,14 @@ def test_a_repaired_poison_day_counts_once_whether_it_landed_or_not(poisoned: Tr
     assert failed(Lake(poisoned, {"select distinct _source_file": [*landed, [name, digest]]})) == []
 
 
-def write(folder: Path, text: str) -> Path:
-    path = folder / "truth.json"
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-@pytest.fixture
-def damaged(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    yield lambda text: write(tmp_path, text)
-
-
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", '{"format": 2}', '{"format": 1}', '{"format": 1, "source": "x", "expect": {}, "more": 1}']
 )
-def test_a_damaged_truth_is_refused_with_its_remedy(damaged: Callable[[str], Path], text: str) -> None:
+def test_a_damaged_truth_is_refused_with_its_remedy(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "truth.json"
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(VerifyError, match=r"truth\.json .*Generate the input again"):
-        Truth.read(damaged(text))
+        Truth.read(path)
 
 
 def test_a_truth_is_read_as_it_was_written(truth: Truth, tmp_path: Path) -> None:
