@@ -16,12 +16,13 @@ from bronze import line, with_tables, write_day
 from quintet.catalogue.lakehouse import DAY_BALANCE, FILES, GATE_RESULTS, INVOICE_LINES, INVOICE_LINES_RAW
 from quintet.errors import ServiceDownError
 from quintet.lake import care, deltacare
-from quintet.lake.care import care_tables, report_path
+from quintet.lake.care import care_tables
 from quintet.lake.deltacare import CHECKPOINT_COMMITS, checksum
 from quintet.lake.errors import CareError
 from quintet.lake.landing import land
 from quintet.lake.tables import delta_path
 from quintet.lakehouse.feeds import INVOICE_LINES as LINES
+from quintet.runs import record
 from quintet.settings import Lab
 from small_files import append_rows, files_of, sorted_rows, version_of
 
@@ -206,7 +207,8 @@ def test_one_table_that_fails_keeps_no_other_from_its_care(lake: Lab) -> None:
     ):
         care_tables("lakehouse", lab_file=str(lake.file))
     assert files_of(lake, GATE_RESULTS) == 1
-    report = json.loads(report_path(lake, "lakehouse").read_text(encoding="utf-8"))
+    report = record.read(lake, "lakehouse", "care")
+    assert report
     assert report["changed"] == [GATE_RESULTS.full_name]
     assert len(report["errors"]) == 1
 
@@ -233,6 +235,7 @@ def test_without_trino_the_delta_tables_are_in_shape_and_the_rest_is_told(lab: L
     ):
         care_tables("lakehouse", lab_file=str(lab.file))
     assert files_of(lab, INVOICE_LINES) == 1
-    report = json.loads(report_path(lab, "lakehouse").read_text(encoding="utf-8"))
+    report = record.read(lab, "lakehouse", "care")
+    assert report
     assert report["changed"] == [INVOICE_LINES.full_name]
     assert "Trino does not answer" in report["errors"][0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import UTC, datetime, timedelta
 
@@ -12,9 +13,11 @@ from bronze import with_tables
 from quintet.catalogue import Table
 from quintet.catalogue.lakehouse import GATE_RESULTS, INVOICE_LINES, INVOICE_LINES_RAW, LAKEHOUSE
 from quintet.errors import ServiceDownError
+from quintet.lake import timetravel
+from quintet.lake.deltaversions import row_version
 from quintet.lake.errors import VersionError
 from quintet.lake.tables import delta_path
-from quintet.lake.timetravel import history, rollback, row_version
+from quintet.lake.timetravel import history, main, rollback
 from quintet.settings import Lab
 from small_files import append_rows, sorted_rows, version_of
 
@@ -150,3 +153,29 @@ def test_the_care_of_a_table_brings_no_rows(lake: Lab) -> None:
     assert row_version(lake, INVOICE_LINES) == 3
     append_rows(lake, INVOICE_LINES, 1, first=1000)
     assert row_version(lake, INVOICE_LINES) == 7
+
+
+def test_the_program_prints_its_result_as_its_last_line(
+    lake: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(timetravel, "load_lab", lambda: lake)
+    assert main(["history", INVOICE_LINES.full_name, "--limit", "2"]) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1].removeprefix("RESULT "))
+    assert [row["version"] for row in told] == [3, 2]
+    assert main(["rollback", INVOICE_LINES.full_name, "1"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1].removeprefix("RESULT "))["rows"] == 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["rollback", INVOICE_LINES.full_name, "7"], "has no version 7. It has: 3, 2, 1, 0"),
+        (["history", "delta.silver_lakehouse.nothing"], "there is no table 'delta.silver_lakehouse.nothing'"),
+    ],
+)
+def test_the_program_ends_with_the_error_and_its_text(
+    arguments: list[str], text: str, lake: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(timetravel, "load_lab", lambda: lake)
+    assert main(arguments) != 0
+    assert text in capsys.readouterr().err

@@ -1,12 +1,12 @@
 """Care for the tables of one project: fewer and ordered files, no remains, fresh statistics; no row changes.
 
 Delta tables are cared for first, by delta-rs; the Iceberg tables after them, by Trino. One table that cannot be
-cared for keeps none of the others from it. The report of the latest care lies at `report_path`.
+cared for keeps none of the others from it. The result of the latest care is kept as the project's record `care`
+(`quintet.runs.record`), that of a failed one too.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,12 +19,15 @@ from quintet.lake.icebergcare import care_for_iceberg, iceberg_tables
 from quintet.lake.tables import delta_tables
 from quintet.lake.trino import connect
 from quintet.lake.upkeep import Care
+from quintet.runs import record
 from quintet.settings import Lab, load_lab, read_lab
 
-__all__ = ["RETENTION_HOURS", "care_tables", "report_path"]
+__all__ = ["RECORD", "RETENTION_HOURS", "care_tables"]
 
 #: How long every version of a table can be read. Trino's Iceberg connector refuses less.
 RETENTION_HOURS = 7 * 24
+#: Name of the record that keeps the result.
+RECORD = "care"
 
 
 def care_tables(project: str, *, retention_hours: int = RETENTION_HOURS, lab_file: str | None = None) -> dict[str, Any]:
@@ -50,7 +53,7 @@ def care_tables(project: str, *, retention_hours: int = RETENTION_HOURS, lab_fil
         "tables": [care.as_row() for care in work.cares],
         "errors": [str(error) for error in (*work.errors, *([down] if down else []))],
     }
-    _write(report_path(lab, project), result)
+    record.write(lab, project, RECORD, result)
     if work.errors:
         raise _together(work.errors)
     if down:
@@ -59,11 +62,6 @@ def care_tables(project: str, *, retention_hours: int = RETENTION_HOURS, lab_fil
             remedy="Start Trino (quintet start trino) and run the care again",
         ) from down
     return result
-
-
-def report_path(lab: Lab, project: str) -> Path:
-    """File with the result of the latest care, as `care_tables` returns it."""
-    return lab.path("data") / "runs" / project / "care.json"
 
 
 class _Work:
@@ -103,10 +101,3 @@ def _together(errors: list[LabError]) -> LabError:
         f"{len(errors)} tables could not be cared for: {'; '.join(error.message for error in errors)}",
         remedy=errors[0].remedy,
     )
-
-
-def _write(path: Path, result: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(result, indent=1, ensure_ascii=False), encoding="utf-8")
-    part.replace(path)

@@ -3,35 +3,36 @@
 A version of a Delta table is a commit, one of an Iceberg table a snapshot. Both stay readable until the care of the
 tables removes files that only they need (`quintet.lake.care.RETENTION_HOURS`).
 
-Rolling back is a commit of its own: what was there before can be rolled back to in turn.
+Rolling back is a change of its own: what was there before can be rolled back to in turn.
+
+`python -m quintet.lake.timetravel {history,rollback} <catalog.schema.table> …`, in the spark environment, as the
+lab's user; the last line is `RESULT {json}`.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
-from urllib.parse import unquote
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
-import pyarrow as pa
 import trino
-from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError, DeltaError
 
 from quintet.catalogue import Layer, Table
+from quintet.catalogue import table as find
+from quintet.errors import QuintetError
+from quintet.lake import deltaversions, icebergversions
 from quintet.lake.errors import VersionError
-from quintet.lake.tables import delta_path
-from quintet.lake.trino import connect, query
-from quintet.settings import Lab
+from quintet.lake.trino import connect
+from quintet.settings import Lab, load_lab
 
-__all__ = ["HISTORY_LIMIT", "history", "rollback", "row_version"]
+__all__ = ["HISTORY_LIMIT", "history", "main", "rollback"]
+
+T = TypeVar("T")
 
 #: Versions that are told when nobody asks for more: counting the rows of one reads the log up to it.
 HISTORY_LIMIT = 20
-#: Versions that an error names.
-_NAMED = 10
-#: Operations on a Delta table that change no row.
-_SAME_ROWS = ("OPTIMIZE", "VACUUM START", "VACUUM END")
 
 
 def history(lab: Lab, table: Table, *, limit: int | None = HISTORY_LIMIT) -> list[dict[str, Any]]:
@@ -46,19 +47,8 @@ def history(lab: Lab, table: Table, *, limit: int | None = HISTORY_LIMIT) -> lis
 
     """
     if table.catalog == "delta":
-        return _delta_history(_delta_path(lab, table), limit)
-    connection = connect(lab)
-    try:
-        return _iceberg_history(connection, table)[:limit]
-    finally:
-        connection.close()
-
-
-def row_version(lab: Lab, table: Table) -> int:
-    """Version of a Delta table that brought its present rows: later ones, if any, are of the care of the tables."""
-    delta = DeltaTable(_delta_path(lab, table))
-    changes = (commit["version"] for commit in delta.history() if commit.get("operation") not in _SAME_ROWS)
-    return int(next(changes, delta.version()))
+        return deltaversions.history(lab, table, limit)
+    return _asking(lab, lambda connection: icebergversions.history(connection, table, limit))
 
 
 def rollback(lab: Lab, table: Table, version: int) -> dict[str, Any]:
@@ -70,7 +60,7 @@ def rollback(lab: Lab, table: Table, version: int) -> dict[str, Any]:
 
     Raises:
         VersionError: there is no such version, its files are gone, or the table is one of bronze: what has landed
-            would count as landed for ever.
+            counts as landed for ever.
         ServiceDownError: an Iceberg table, and Trino does not answer.
 
     """
@@ -81,124 +71,42 @@ def rollback(lab: Lab, table: Table, version: int) -> dict[str, Any]:
             remedy="Read the old version, or restore a backup of the whole lab",
         )
     if table.catalog == "delta":
-        return _delta_rollback(_delta_path(lab, table), table, version)
+        return deltaversions.rollback(lab, table, version)
+    return _asking(lab, lambda connection: icebergversions.rollback(connection, table, version))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry of the module."""
+    parser = argparse.ArgumentParser(prog="quintet.lake.timetravel", description="Versions of a table.")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    told = verbs.add_parser("history", help="tell the versions, latest first")
+    told.add_argument("table", help="catalog.schema.table")
+    told.add_argument("--limit", type=int, default=HISTORY_LIMIT, help="versions at most")
+    back = verbs.add_parser("rollback", help="make a version the current one")
+    back.add_argument("table", help="catalog.schema.table")
+    back.add_argument("version", type=int, help="number of the version, or id of the snapshot")
+    options = parser.parse_args(arguments)
+    try:
+        table = find(options.table)
+        result: Any
+        if options.verb == "history":
+            result = history(load_lab(), table, limit=options.limit)
+        else:
+            result = rollback(load_lab(), table, options.version)
+    except QuintetError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    sys.stdout.write(f"RESULT {json.dumps(result)}\n")
+    return 0
+
+
+def _asking(lab: Lab, ask: Callable[[trino.dbapi.Connection], T]) -> T:
     connection = connect(lab)
     try:
-        return _iceberg_rollback(connection, table, version)
+        return ask(connection)
     finally:
         connection.close()
 
 
-def _delta_path(lab: Lab, table: Table) -> Path:
-    path = delta_path(lab, table)
-    if not DeltaTable.is_deltatable(str(path)):
-        raise VersionError(f"the table {table.full_name} is not at {path}", remedy="Run: make install")
-    return path
-
-
-def _delta_history(path: Path, limit: int | None) -> list[dict[str, Any]]:
-    delta = DeltaTable(path)
-    return [
-        {
-            "version": commit["version"],
-            "at": datetime.fromtimestamp(commit["timestamp"] / 1000, UTC).isoformat(timespec="seconds"),
-            "operation": commit.get("operation", ""),
-            "rows": rows,
-            "is_current": commit["version"] == delta.version(),
-            "is_readable": rows is not None and missing == 0,
-        }
-        for commit in delta.history(limit)
-        for rows, missing in [_delta_state(path, commit["version"])]
-    ]
-
-
-def _delta_state(path: Path, version: int) -> tuple[int | None, int]:
-    """Rows at a version and how many of its files are gone; (None, 0) when the log does not lead there any more."""
-    try:
-        found = DeltaTable(path, version=version)
-    except DeltaError:
-        return None, 0
-    files = pa.table(found.get_add_actions()).column("path").to_pylist()
-    return found.count(), sum(not (path / unquote(file)).exists() for file in files)
-
-
-def _delta_rollback(path: Path, table: Table, version: int) -> dict[str, Any]:
-    delta = DeltaTable(path)
-    current = delta.version()
-    known = [int(commit["version"]) for commit in delta.history()]
-    rows, missing = _delta_state(path, version) if version in known else (None, 0)
-    if rows is None:
-        raise _unknown(table, version, [number for number in known if _delta_state(path, number)[0] is not None])
-    if missing:
-        whole = [number for number in known if _delta_state(path, number)[1] == 0]
-        raise VersionError(
-            f"version {version} of {table.full_name} cannot be read any more: {missing} of its files were removed "
-            "by the care of the tables",
-            remedy=f"Take a version that can be read: {_listed(whole)}",
-        )
-    if version != current:
-        try:
-            delta.restore(version)
-        except CommitFailedError as error:
-            raise VersionError(
-                f"the table {table.full_name} was written meanwhile and was not rolled back",
-                remedy="Run again when no other run writes",
-            ) from error
-    return {"table": table.full_name, "from": current, "to": version, "version": delta.version(), "rows": rows}
-
-
-def _iceberg_history(connection: trino.dbapi.Connection, table: Table) -> list[dict[str, Any]]:
-    found = query(
-        connection,
-        "SELECT snapshot_id, to_iso8601(date_trunc('second', committed_at) AT TIME ZONE 'UTC'), operation, "
-        "CAST(element_at(summary, 'total-records') AS bigint) "
-        f"FROM {_meta(table, 'snapshots')} ORDER BY committed_at DESC",
-    )
-    current = _current_snapshot(connection, table)
-    return [
-        {
-            "version": version,
-            "at": str(at).replace("Z", "+00:00"),
-            "operation": operation,
-            "rows": rows,
-            "is_current": version == current,
-            "is_readable": True,
-        }
-        for version, at, operation, rows in found
-    ]
-
-
-def _iceberg_rollback(connection: trino.dbapi.Connection, table: Table, version: int) -> dict[str, Any]:
-    versions = {row["version"]: row for row in _iceberg_history(connection, table)}
-    if version not in versions:
-        raise _unknown(table, version, list(versions))
-    current = _current_snapshot(connection, table)
-    if version != current:
-        query(connection, f"ALTER TABLE {table.full_name} EXECUTE rollback_to_snapshot({version})")
-    return {
-        "table": table.full_name,
-        "from": current,
-        "to": version,
-        "version": _current_snapshot(connection, table),
-        "rows": versions[version]["rows"],
-    }
-
-
-def _current_snapshot(connection: trino.dbapi.Connection, table: Table) -> int | None:
-    found = query(connection, f"SELECT snapshot_id FROM {_meta(table, 'refs')} WHERE name = 'main'")
-    return int(found[0][0]) if found else None
-
-
-def _meta(table: Table, part: str) -> str:
-    return f'{table.catalog}.{table.schema}."{table.name}${part}"'
-
-
-def _unknown(table: Table, version: int, known: list[int]) -> VersionError:
-    return VersionError(f"{table.full_name} has no version {version}", remedy=f"It has: {_listed(known)}")
-
-
-def _listed(versions: list[int]) -> str:
-    if not versions:
-        return "none"
-    more = len(versions) - _NAMED
-    return ", ".join(map(str, versions[:_NAMED])) + (f" and {more} older ones" if more > 0 else "")
+if __name__ == "__main__":
+    sys.exit(main())

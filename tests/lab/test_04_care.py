@@ -1,0 +1,128 @@
+"""Care and time travel on the running lab: Delta tables by delta-rs, Iceberg tables by Trino."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.lab.conftest import LabUnderTest
+
+from quintet.runs.programs import run_module
+from quintet.runs.record import read
+
+pytestmark = pytest.mark.lab
+
+CARE = "lakehouse_care_tables"
+PROBE = "iceberg.gold_lakehouse.care_probe"
+COUNTRIES = "iceberg.gold_lakehouse.dim_country"
+LINES = "delta.silver_lakehouse.invoice_lines"
+
+
+@pytest.fixture(scope="module")
+def probe(installed: LabUnderTest) -> Iterator[str]:
+    """An Iceberg table beside gold's own that six statements wrote: as many files."""
+    installed.sql(f"drop table if exists {PROBE}")
+    installed.sql(f"create table {PROBE} as select 0 as number, date '2011-01-01' as day")
+    for number in range(1, 6):
+        installed.sql(f"insert into {PROBE} values ({number}, date '2011-01-01' + interval '{number}' day)")
+    yield PROBE
+    installed.sql(f"drop table {PROBE}")
+
+
+def cared(lab: LabUnderTest) -> dict[str, dict[str, Any]]:
+    """Run the care's DAG; its result by table."""
+    done = json.loads(lab.quintet("run", "lakehouse", "--dag", CARE, "--json").stdout)
+    assert done["state"] == "success"
+    result = read(lab.lab, "lakehouse", "care")
+    assert result
+    assert result["errors"] == []
+    return {row["table"]: row for row in result["tables"]}
+
+
+def count(lab: LabUnderTest, name: str, part: str, where: str = "true") -> int:
+    """Entries of a metadata table of an Iceberg table."""
+    catalog, schema, table = name.split(".")
+    return int(lab.value(f'select count(*) from {catalog}.{schema}."{table}${part}" where {where}'))
+
+
+def rows(lab: LabUnderTest, name: str) -> int:
+    return int(lab.value(f"select count(*) from {name}"))
+
+
+def travel(lab: LabUnderTest, *arguments: str) -> Any:
+    """Ask the module of versions, as the command does."""
+    return run_module(lab.lab, "spark", "quintet.lake.timetravel", *arguments)
+
+
+def test_care_joins_the_files_of_an_iceberg_table_and_keeps_its_rows(installed: LabUnderTest, probe: str) -> None:
+    assert count(installed, probe, "files") == 6
+    before = installed.sql(f"select * from {probe} order by number")
+    found = cared(installed)[probe]
+    assert "compact" in found["done"]
+    assert (found["files_before"], found["files_after"], found["rows"]) == (6, count(installed, probe, "files"), 6)
+    assert found["files_after"] < 6
+    assert found["read_seconds_before"] > 0
+    assert found["read_seconds_after"] > 0
+    assert installed.sql(f"select * from {probe} order by number") == before
+
+
+def test_a_second_care_makes_no_snapshot_and_no_commit(installed: LabUnderTest, probe: str) -> None:
+    cared(installed)
+    snapshots = {name: count(installed, name, "snapshots") for name in (probe, COUNTRIES)}
+    version = travel(installed, "history", LINES, "--limit", "1")[0]["version"]
+    assert {name: row["done"] for name, row in cared(installed).items() if row["done"]} == {}
+    assert {name: count(installed, name, "snapshots") for name in snapshots} == snapshots
+    assert travel(installed, "history", LINES, "--limit", "1")[0]["version"] == version
+
+
+def test_every_table_of_the_project_is_measured(installed: LabUnderTest) -> None:
+    from quintet.catalogue import tables
+
+    known = {
+        row["table"]
+        for row in installed.sql(
+            "select 'iceberg.' || table_schema || '.' || table_name as \"table\" "
+            "from iceberg.information_schema.tables where table_schema = 'gold_lakehouse' and table_type = 'BASE TABLE'"
+        )
+    } | {table.full_name for table in tables("lakehouse") if table.catalog == "delta"}
+    found = cared(installed)
+    assert set(found) == known
+    assert found[LINES]["rows"] == rows(installed, LINES) > 0
+    assert found[LINES]["files_after"] == 1
+
+
+def test_an_iceberg_table_is_rolled_back_to_a_snapshot_and_forth_again(installed: LabUnderTest) -> None:
+    installed.sql(f"delete from {COUNTRIES} where true")
+    versions = travel(installed, "history", COUNTRIES)
+    assert [version["rows"] for version in versions[:2]] == [0, versions[1]["rows"]]
+    assert versions[0]["is_current"]
+    full, empty = versions[1], versions[0]
+    assert full["rows"] > 0
+
+    done = travel(installed, "rollback", COUNTRIES, str(full["version"]))
+    assert (done["from"], done["version"], done["rows"]) == (empty["version"], full["version"], full["rows"])
+    assert rows(installed, COUNTRIES) == full["rows"]
+    travel(installed, "rollback", COUNTRIES, str(empty["version"]))
+    assert rows(installed, COUNTRIES) == 0
+    travel(installed, "rollback", COUNTRIES, str(full["version"]))
+    assert rows(installed, COUNTRIES) == full["rows"]
+
+
+def test_an_unknown_snapshot_is_refused_with_those_that_exist(installed: LabUnderTest) -> None:
+    from quintet.errors import LabError
+
+    known = travel(installed, "history", COUNTRIES)[0]["version"]
+    with pytest.raises(LabError, match=rf"dim_country has no version 7\. It has: .*{known}"):
+        travel(installed, "rollback", COUNTRIES, "7")
+
+
+def test_a_delta_table_is_rolled_back_and_trino_reads_the_old_rows(installed: LabUnderTest) -> None:
+    latest = travel(installed, "history", LINES, "--limit", "1")[0]
+    assert rows(installed, LINES) == latest["rows"] > 0
+    travel(installed, "rollback", LINES, "0")
+    assert rows(installed, LINES) == 0
+    travel(installed, "rollback", LINES, str(latest["version"]))
+    assert rows(installed, LINES) == latest["rows"]
+    installed.quintet("verify", "lakehouse")
