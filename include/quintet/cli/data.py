@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
+from quintet import catalogue
+from quintet.catalogue import Layer, Table
+from quintet.catalogue.gold import described
 from quintet.cli.output import AsJson, print_json, print_table, say
 from quintet.errors import QuintetError
 from quintet.settings import load_lab
 
 __all__ = ["register"]
+
+#: The clone that the command runs from.
+ROOT = Path(__file__).parents[3]
 
 Slug = Annotated[str, typer.Argument(help="Slug of the project.")]
 
@@ -48,45 +55,45 @@ def sql(
 
 
 def tables(
+    name: Annotated[str | None, typer.Argument(help="A table, to show its columns.")] = None,
+    layer: Annotated[Layer | None, typer.Option(help="Only tables of this layer.")] = None,
+    project: Annotated[str | None, typer.Option(help="Only tables of this project.")] = None,
     counted: Annotated[bool, typer.Option("--count/--no-count", help="Ask Trino for the number of rows.")] = True,
     as_json: AsJson = False,
 ) -> None:
-    """List the tables of the catalogue with owner, class of personal data and number of rows."""
-    from quintet.catalogue import tables as catalogue
-
-    rows = []
-    for entry in catalogue():
-        row: dict[str, Any] = {
-            "table": entry.full_name,
-            "owner": entry.owner,
-            "pii": entry.pii.value,
-            "writer": entry.writer.value,
-        }
-        if counted:
-            row["rows"] = _count(entry.full_name)
-        rows.append({**row, "description": entry.description})
+    """List the tables of the catalogue, or the columns of one."""
+    if name:
+        _columns(name, as_json=as_json)
+        return
+    chosen = [entry for entry in catalogue.tables(project) if layer in (None, entry.layer)]
+    rows_of = _counts(chosen) if counted else {}
+    rows = [_described(entry, rows_of) for entry in chosen]
     if as_json:
         print_json(rows)
     else:
-        print_table(tuple(rows[0]), (tuple(row.values()) for row in rows))
+        shown = [column for column in rows[0] if column not in {"key", "writer"} and (counted or column != "rows")]
+        print_table(shown, ([row[column] for column in shown] for row in rows))
 
 
 def docs(
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; fail when a document is out of date.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Write the documents that are generated from the catalogue."""
+    """Write the documents that are generated from the catalogue and the command."""
     from quintet.docs.render import documents
 
-    root = Path(__file__).parents[3]
-    stale = [path for path, text in documents(root).items() if not path.exists() or path.read_text("utf-8") != text]
+    wanted = documents(ROOT)
+    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text("utf-8") != text]
+    names = [str(path.relative_to(ROOT)) for path in stale]
+    if as_json:
+        print_json({"out_of_date" if check else "written": names})
     if check and stale:
-        names = ", ".join(str(path.relative_to(root)) for path in stale)
-        raise QuintetError(f"out of date: {names}", remedy="Run: quintet docs")
-    for path in stale:
-        path.write_text(documents(root)[path], encoding="utf-8")
-        say(f"wrote {path.relative_to(root)}")
+        raise QuintetError(f"out of date: {', '.join(names)}", remedy="Run: quintet docs")
+    for path, name in zip(stale, names, strict=True):
+        path.write_text(wanted[path], encoding="utf-8")
+        say(f"wrote {name}")
 
 
 def list_quarantine(project: Slug, as_json: AsJson = False) -> None:
@@ -102,7 +109,7 @@ def list_quarantine(project: Slug, as_json: AsJson = False) -> None:
 def show_quarantine(
     project: Slug,
     file: Annotated[str, typer.Option(help="Name of the file.")],
-    limit: Annotated[int, typer.Option(help="Rows at most.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Rows at most.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """Show the rows of one file in quarantine, as received."""
@@ -118,6 +125,7 @@ def replay_quarantine(
     file: Annotated[str | None, typer.Option(help="Name of the file.")] = None,
     line: Annotated[list[int] | None, typer.Option(help="Line of the file.")] = None,
     rule: Annotated[str | None, typer.Option(help="Rule that the rows broke.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Accept rows as they are; the next run publishes them. Without file and rule: every open row."""
     from quintet.lakehouse.quarantine import replay_command
@@ -125,13 +133,15 @@ def replay_quarantine(
 
     _table(project)
     lab = load_lab()
-    print_json(run_command(lab, replay_command(lab, by=by, file=file, lines=line or [], rule=rule)))
+    done = run_command(lab, replay_command(lab, by=by, file=file, lines=line or [], rule=rule))
+    if as_json or not isinstance(done, dict):
+        print_json(done)
+    else:
+        print_table(("", ""), done.items())
 
 
 def _table(slug: str) -> str:
-    from quintet.catalogue import project
-
-    for entry in project(slug).tables:
+    for entry in catalogue.project(slug).tables:
         if entry.name.endswith("__quarantine"):
             return entry.full_name
     raise QuintetError(f"project {slug} has no quarantine")
@@ -152,12 +162,52 @@ def _ask(statement: str, *parameters: Any) -> tuple[list[str], list[list[Any]]]:
     return query_with_names(connect(load_lab()), statement, parameters)
 
 
-def _count(name: str) -> int | None:
-    from quintet.errors import LabError, ServiceDownError
+def _columns(name: str, *, as_json: bool) -> None:
+    entry = _with_columns(catalogue.table(name))
+    columns: list[dict[str, Any]] = [
+        {"column": column.name, "type": column.type, "pii": column.pii.value, "description": column.description}
+        for column in entry.columns
+    ]
+    if as_json:
+        print_json({**_described(entry, {}), "columns": columns})
+    else:
+        title = f"{entry.full_name}: {entry.description}. Owner {entry.owner}, key {', '.join(entry.key)}"
+        print_table(tuple(columns[0]), (tuple(column.values()) for column in columns), title=title)
 
-    try:
-        return int(_ask(f"select count(*) from {name}")[1][0][0])
-    except ServiceDownError:
-        raise
-    except LabError:  # not built yet
-        return None
+
+def _described(entry: Table, rows_of: Mapping[str, int | None]) -> dict[str, Any]:
+    whole = _with_columns(entry)
+    return {
+        "table": whole.full_name,
+        "layer": whole.layer.value,
+        "rows": rows_of.get(whole.full_name),
+        "columns": len(whole.columns),
+        "owner": whole.owner,
+        "pii": whole.pii.value,
+        "writer": whole.writer.value,
+        "key": list(whole.key),
+        "description": whole.description,
+    }
+
+
+def _with_columns(entry: Table) -> Table:
+    """Gold's columns are declared in dbt."""
+    return described(entry, ROOT / "dbt" / "models" / "marts") if entry.layer is Layer.GOLD else entry
+
+
+def _counts(entries: Iterable[Table]) -> dict[str, int | None]:
+    """Rows by full name; None for a table that is not built yet."""
+    from quintet.errors import LabError, ServiceDownError
+    from quintet.lake.trino import connect, query
+
+    connection = connect(load_lab())
+    found: dict[str, int | None] = {}
+    for entry in entries:
+        try:
+            found[entry.full_name] = int(query(connection, f"select count(*) from {entry.full_name}")[0][0])
+        except ServiceDownError as error:
+            remedy = f"{error.remedy}. Without rows: quintet tables --no-count"
+            raise ServiceDownError(error.message, remedy=remedy) from error
+        except LabError:
+            found[entry.full_name] = None
+    return found

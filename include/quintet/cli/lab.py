@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import subprocess
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from quintet.cli.output import AsJson, print_json, print_table, say
 from quintet.errors import QuintetError
 from quintet.settings import Lab, Service, load_lab
+
+if TYPE_CHECKING:
+    from quintet.health.supervision import ServiceManager
 
 __all__ = ["register"]
 
@@ -43,12 +47,12 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 def status(as_json: AsJson = False) -> None:
-    """Show the services: state, process, memory used and declared, door."""
+    """Show the services: state, process, uptime in seconds, memory used and declared in MB, door."""
     from quintet.health.memory import tree_memory_mb
-    from quintet.health.supervision import Supervisor
+    from quintet.health.supervision import service_manager
 
     lab = load_lab()
-    processes = Supervisor(lab).processes()
+    processes = service_manager(lab).processes()
     rows = []
     for service in lab.services:
         process = processes.get(service.name)
@@ -65,49 +69,50 @@ def status(as_json: AsJson = False) -> None:
         )
     if as_json:
         print_json({"services": rows})
-    else:
+    elif rows:
         print_table(tuple(rows[0]), (tuple(row.values()) for row in rows))
+    else:
+        say("the lab has no services")
 
 
 def logs(
     service: Annotated[str, typer.Argument(help="Name of the service.")],
-    lines: Annotated[int, typer.Option("-n", help="Lines to show.")] = 50,
-    follow: Annotated[bool, typer.Option("-f", help="Go on as the log grows.")] = False,
+    lines: Annotated[int, typer.Option("-n", "--lines", min=1, help="Lines to show.")] = 50,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as the log grows.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show the end of a service's log."""
-    path = str(_service(load_lab(), service).log)
-    done = subprocess.run(["tail", "-n", str(lines), *(["-F"] if follow else []), path], check=False)
-    raise typer.Exit(done.returncode)
+    if follow and as_json:
+        raise typer.BadParameter("a log that goes on has no end to print as JSON", param_hint="--follow")
+    path = _service(load_lab(), service).log
+    if not path.exists() and not follow:
+        raise QuintetError(f"{service} has written no log at {path}", remedy="Does it run? quintet status")
+    command = ["tail", "-n", str(lines), *(["-F"] if follow else []), str(path)]
+    if not as_json:
+        raise typer.Exit(subprocess.run(command, check=False).returncode)
+    done = subprocess.run(command, check=True, capture_output=True)
+    shown = done.stdout.decode(errors="replace").splitlines()
+    print_json({"service": service, "log": str(path), "lines": shown})
 
 
-def start(names: Names = None) -> None:
+def start(names: Names = None, as_json: AsJson = False) -> None:
     """Start services in their order."""
-    from quintet.health.supervision import Supervisor
+    from quintet.health.supervision import service_manager
 
     lab = load_lab()
-    supervisor = Supervisor(lab)
-    states = supervisor.processes()
-    for service in _chosen(lab, names):
-        if states[service.name].is_running:
-            say(f"{service.name} runs already")
-        else:
-            supervisor.start(service.name)
-            say(f"{service.name} started")
+    chosen = _chosen(lab, names)
+    manager = service_manager(lab)
+    _change(chosen, manager, manager.start, "started", as_json=as_json)
 
 
-def stop(names: Names = None) -> None:
+def stop(names: Names = None, as_json: AsJson = False) -> None:
     """Stop services in the reverse of their order."""
-    from quintet.health.supervision import Supervisor
+    from quintet.health.supervision import service_manager
 
     lab = load_lab()
-    supervisor = Supervisor(lab)
-    states = supervisor.processes()
-    for service in reversed(_chosen(lab, names)):
-        if states[service.name].is_running or states[service.name].state == "STARTING":
-            supervisor.stop(service.name)
-            say(f"{service.name} stopped")
-        else:
-            say(f"{service.name} does not run")
+    chosen = _chosen(lab, names)
+    manager = service_manager(lab)
+    _change(chosen[::-1], manager, manager.stop, "stopped", as_json=as_json)
 
 
 def show_secret(
@@ -121,6 +126,29 @@ def show_secret(
         print_json(shown)
     else:
         print_table(("secret", "value"), shown.items())
+
+
+#: States of a program that is up, or on its way.
+UP = frozenset({"RUNNING", "STARTING", "BACKOFF"})
+
+
+def _change(
+    services: list[Service], manager: ServiceManager, act: Callable[[str], None], done: str, *, as_json: bool
+) -> None:
+    """Start or stop the services that are not so already."""
+    states = manager.processes()
+    told = []
+    for service in services:
+        process = states.get(service.name)
+        is_up = process is not None and process.state in UP
+        is_due = is_up == (done == "stopped")
+        if is_due:
+            act(service.name)
+        told.append({"name": service.name, "changed": is_due})
+        if not as_json:
+            say(f"{service.name} {done}" if is_due else f"{service.name} was {done} already")
+    if as_json:
+        print_json({"services": told})
 
 
 def _service(lab: Lab, name: str) -> Service:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
@@ -10,6 +11,9 @@ from typing import Annotated, Any
 import typer
 
 __all__ = ["AsJson", "print_json", "print_table", "say"]
+
+#: Columns of an output that is read by a program.
+WIDE = 1000
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
@@ -20,14 +24,22 @@ def print_json(content: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "") -> None:
-    """Print rows as a table, as wide as the terminal."""
+    """Print rows as a table: as wide as the terminal, or one line a row where nobody looks."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(*columns, title=title or None, title_justify="left", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(Text(column), overflow="fold")
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row))
-    Console().print(table)
+        # As text: brackets in data are no markup.
+        table.add_row(*(Text("" if value is None else str(value)) for value in row))
+    is_seen = sys.stdout.isatty() or "COLUMNS" in os.environ
+    console = Console(width=None if is_seen else WIDE)
+    if title:
+        console.print(Text(title, style="italic"))
+    console.print(table)
 
 
 def say(text: str) -> None:

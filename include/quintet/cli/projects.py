@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,8 +24,6 @@ __all__ = ["register"]
 Slug = Annotated[str, typer.Argument(help="Slug of the project.")]
 Days = Annotated[int, typer.Option(min=1, help="Days to generate.")]
 Seed = Annotated[int, typer.Option(help="Seed: the same seed gives the same bytes.")]
-Day = Annotated[str | None, typer.Option(help="Day as YYYY-MM-DD.")]
-
 #: What the end of a run shows: title -> statement.
 ANSWERS = {
     "Rows": "select 'bronze' as layer, count(*) as lines from delta.bronze_lakehouse.invoice_lines union all "
@@ -35,6 +34,16 @@ ANSWERS = {
     "Best products": "select product_id, sum(line_amount_gbp) as revenue_gbp from iceberg.gold_lakehouse.fct_sales "
     "group by 1 order by 2 desc limit 5",
 }
+
+
+def _day(value: str | None) -> str | None:
+    """Refuse what is no day, before anything is done."""
+    if value is None:
+        return None
+    try:
+        return datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC).date().isoformat()
+    except ValueError:
+        raise typer.BadParameter(f"'{value}' is no day as YYYY-MM-DD") from None
 
 
 def register(app: typer.Typer) -> None:
@@ -74,8 +83,8 @@ def run(
     input_folder: Annotated[Path | None, typer.Option("--input", help="Folder of files; else input is made.")] = None,
     days: Days = 30,
     seed: Seed = 7,
-    first: Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD.")] = None,
-    last: Annotated[str | None, typer.Option("--to", help="Last day, YYYY-MM-DD.")] = None,
+    first: Annotated[str | None, typer.Option("--from", callback=_day, help="First day, YYYY-MM-DD.")] = None,
+    last: Annotated[str | None, typer.Option("--to", callback=_day, help="Last day, YYYY-MM-DD.")] = None,
     full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Compute every table anew.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Approve a full refresh that you asked for.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Empty the project's tables first.")] = False,
@@ -87,14 +96,23 @@ def run(
     from quintet.runs import record
     from quintet.runs import run as runs
 
-    lab, entry = load_lab(), find(project)
+    if first and last and first > last:
+        raise typer.BadParameter(f"the last day {last} lies before the first, {first}", param_hint="--to")
+    entry = find(project)
+    if dag not in (None, *(known.dag_id for known in entry.dags)):
+        names = ", ".join(known.dag_id for known in entry.dags)
+        raise typer.BadParameter(f"project {project} has no DAG '{dag}'; it has {names}", param_hint="--dag")
+    lab = load_lab()
     runs.require_profiles(lab, entry)
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = {"from": first, "to": last, "full_refresh": full_refresh}
     folder = None
     if dag in (None, entry.entry_dag):
         folder = runs.prepare_input(lab, entry, input_folder, days=days, seed=seed)
         say(f"input: {folder}")
-        parameters = {"input": str(folder), "from": first, "to": last, "full_refresh": full_refresh}
+        parameters["input"] = str(folder)
+    else:
+        # Other DAGs of a project take some of these, or none.
+        parameters = {name: value for name, value in parameters.items() if value}
     if fresh:
         say("emptying the project's tables")
         runs.reset_project(lab, entry)
@@ -112,10 +130,11 @@ def run(
     }
     if folder:
         record.write(lab, project, "last_run", facts)
+    if as_json:
+        print_json(facts)
     if outcome.state != "success":
         raise _failure(lab, outcome, facts["url"])
     if as_json:
-        print_json(facts)
         return
     if folder:
         _answers(lab)
@@ -237,7 +256,10 @@ def _truth(lab: Lab, slug: str, given: Path | None) -> Truth:
 
     if given:
         return Truth.read(given)
-    last = record.read(lab, slug, "last_run")
+    try:
+        last = record.read(lab, slug, "last_run")
+    except ValueError as error:
+        raise VerifyError("the record of the last run cannot be read", remedy=f"Run: quintet run {slug}") from error
     if last is None:
         raise VerifyError("no run is recorded", remedy=f"Run: quintet run {slug}")
     path = Path(last["input"]) / FILE_NAME

@@ -1,10 +1,12 @@
-"""Documents rendered from the catalogue: the README's projects table and docs/tables.md."""
+"""Documents rendered from what they describe: the README's projects table, docs/tables.md and docs/cli.md."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from quintet.catalogue import PROJECTS, Table, tables
+from quintet.catalogue import PROJECTS, Layer, Table, tables
+from quintet.catalogue.gold import described
+from quintet.docs.command import command_page
 
 __all__ = ["documents"]
 
@@ -19,7 +21,8 @@ def documents(root: Path) -> dict[Path, str]:
     after = rest.partition(END)[2]
     return {
         readme: f"{before}{START}\n{_projects()}{END}{after}",
-        root / "docs" / "tables.md": _tables(),
+        root / "docs" / "tables.md": _tables(root / "dbt" / "models" / "marts"),
+        root / "docs" / "cli.md": command_page(),
     }
 
 
@@ -33,9 +36,9 @@ def _projects() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _tables() -> str:
+def _tables(marts: Path) -> str:
     parts = ["# Tables\n", "Generated from the catalogue by `quintet docs`.\n"]
-    parts += [_table(entry) for entry in tables()]
+    parts += [_table(described(entry, marts) if entry.layer is Layer.GOLD else entry) for entry in tables()]
     return "\n".join(parts)
 
 

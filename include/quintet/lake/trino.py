@@ -56,7 +56,8 @@ def query_with_names(
         cursor.execute(statement, given) if given else cursor.execute(statement)
         rows = [list(row) for row in cursor.fetchall()]
         return [column[0] for column in cursor.description or []], rows
-    except trino.exceptions.TrinoConnectionError as error:
+    except (trino.exceptions.TrinoConnectionError, trino.exceptions.HttpError, ValueError) as error:
+        # A plain HTTP error, or what is no JSON, comes from something else at the port, or from a Trino that starts.
         raise ServiceDownError(
             f"Trino does not answer at {connection.host}:{connection.port} ({error})", remedy="Run: quintet doctor"
         ) from error
