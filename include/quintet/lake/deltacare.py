@@ -30,7 +30,10 @@ __all__ = ["care_for_delta", "checksum", "measure"]
 TARGET_BYTES = 128 * 1024 * 1024
 #: Bytes of a table that is clustered as a whole. Of larger ones only the small files are joined, in the order they
 #: came: writing all of it anew would cost more than the readers gain.
-CLUSTER_BYTES = 1024 * 1024 * 1024
+CLUSTER_BYTES = 256 * 1024 * 1024
+#: Memory for sorting; the rest goes through temporary files. 5.4 million lines took 1.7 GB without a bound, 0.7 GB with
+#: this one, and the same time.
+SORT_BYTES = 512 * 1024 * 1024
 #: Commits after which readers get a checkpoint instead of reading each.
 CHECKPOINT_COMMITS = 10
 
@@ -128,10 +131,13 @@ def _last_change(delta: DeltaTable) -> str:
 
 
 def _rewrite(delta: DeltaTable, step: str, table: Table) -> None:
+    properties = _properties(table)
     if step == "cluster":
-        delta.optimize.z_order(table.cluster_by, target_size=TARGET_BYTES, writer_properties=_properties(table))
+        delta.optimize.z_order(
+            table.cluster_by, target_size=TARGET_BYTES, max_spill_size=SORT_BYTES, writer_properties=properties
+        )
     else:
-        delta.optimize.compact(target_size=TARGET_BYTES, writer_properties=_properties(table))
+        delta.optimize.compact(target_size=TARGET_BYTES, writer_properties=properties)
 
 
 def _properties(table: Table) -> WriterProperties:
