@@ -1,6 +1,7 @@
 """Check a machine before anything is changed: prints one `problem. remedy` line for each failing check.
 
-Argument: JSON with home, user, memory_mb, disk_mb, bind_address, ports {name: port}.
+Argument: JSON with home, target (unit of systemd, empty without), user, memory_mb, disk_mb, bind_address,
+ports {name: port}.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import pwd
 import shutil
 import socket
 import stat
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -46,7 +48,7 @@ def memory(wanted: dict[str, Any]) -> Iterator[str]:
     """Memory that is free, or held by this lab already."""
     lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
     free = int(lines["MemAvailable"].split()[0]) // 1024
-    if running(wanted["home"]):
+    if running(wanted):
         return
     if free < wanted["memory_mb"]:
         yield (
@@ -89,7 +91,7 @@ def home(wanted: dict[str, Any]) -> Iterator[str]:
 
 def ports(wanted: dict[str, Any]) -> Iterator[str]:
     """Every port is free, or held by this lab."""
-    if running(wanted["home"]):
+    if running(wanted):
         return
     for name, port in wanted["ports"].items():
         with socket.socket() as probe:
@@ -119,10 +121,14 @@ def existing(path: Path) -> Path:
     return path
 
 
-def running(home: str) -> bool:
-    """Tell whether this lab's supervisor lives: what it holds is no clash."""
+def running(wanted: dict[str, Any]) -> bool:
+    """Tell whether what keeps this lab's services alive runs: what they hold is no clash."""
+    if wanted["target"] and shutil.which("systemctl"):
+        asked = subprocess.run(["systemctl", "is-active", "--quiet", wanted["target"]], check=False)
+        if asked.returncode == 0:
+            return True
     try:
-        pid = int((Path(home) / "run" / "supervisord.pid").read_text(encoding="ascii"))
+        pid = int((Path(wanted["home"]) / "run" / "supervisord.pid").read_text(encoding="ascii"))
         os.kill(pid, 0)
     except (OSError, ValueError):
         return False
