@@ -13,7 +13,7 @@ import httpx
 
 from quintet import alerts
 from quintet.errors import QuintetError
-from quintet.health.supervision import Supervisor
+from quintet.health.supervision import service_manager
 from quintet.lake.trino import connect, query
 from quintet.settings import Lab, Service
 
@@ -41,14 +41,14 @@ def examine(lab: Lab) -> Iterator[Check]:
     yield _disk(lab)
     yield _alerts(lab)
     try:
-        processes = Supervisor(lab).processes()
+        processes = service_manager(lab).processes()
     except QuintetError as error:
-        yield Check("supervisor", False, error.message, error.remedy)
+        yield Check(lab.service_manager, False, error.message, error.remedy)
         return
     for service in lab.services:
         process = processes.get(service.name)
         running = process is not None and process.is_running
-        detail = process.detail if process else "unknown to supervisor"
+        detail = process.detail if process else f"unknown to {lab.service_manager}"
         yield Check(f"{service.name} runs", running, detail, "" if running else _restart(service))
         if running and service.endpoint:
             yield _door(lab, service)

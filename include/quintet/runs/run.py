@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from quintet.catalogue import Project
 from quintet.errors import InputError, LabError, QuintetError, ServiceDownError
 from quintet.health.memory import tree_memory_mb
-from quintet.health.supervision import Supervisor
+from quintet.health.supervision import service_manager
 from quintet.runs import hold, record
 from quintet.runs.airflow import AirflowClient, TaskState
 from quintet.runs.programs import run_module
@@ -198,6 +198,6 @@ class _Watch:
 
 def _memory(lab: Lab) -> int:
     try:
-        return tree_memory_mb(process.pid for process in Supervisor(lab).processes().values() if process.pid)
+        return tree_memory_mb(process.pid for process in service_manager(lab).processes().values() if process.pid)
     except QuintetError:
         return 0

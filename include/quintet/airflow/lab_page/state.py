@@ -19,7 +19,7 @@ from quintet.alerts import Told
 from quintet.catalogue import PROJECTS, Layer, Pii, Table, tables
 from quintet.errors import QuintetError
 from quintet.health.memory import tree_memory_mb
-from quintet.health.supervision import Process, Supervisor
+from quintet.health.supervision import Process, service_manager
 from quintet.runs import record
 from quintet.settings import Lab, Service
 
@@ -188,7 +188,7 @@ def _since(begun: float) -> int:
 def _processes(lab: Lab) -> Mapping[str, tuple[Process, int | None]]:
     """Processes of the services with their memory; empty where the process manager is closed to us."""
     try:
-        found = Supervisor(lab).processes()
+        found = service_manager(lab).processes()
     except QuintetError:
         return {}
     return {name: (process, tree_memory_mb([process.pid]) if process.pid else None) for name, process in found.items()}
