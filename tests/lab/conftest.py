@@ -46,7 +46,7 @@ class LabUnderTest:
                 ROOT / ".venv" / "bin" / "ansible-playbook",
                 name,
                 "-e",
-                json.dumps({"port_offset": self.offset}),
+                json.dumps({"port_offset": self.offset, "command_link": ""}),
                 *arguments,
             ],
             cwd=ROOT / "ansible",
