@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from plays import ANSIBLE, Play
+from plays import ANSIBLE, Play, player
 
 EXAMPLE: dict[str, Any] = {
     "service_manager": "systemd",
@@ -25,14 +25,20 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def units(play: Play, tmp_path: Path) -> Path:
-    """Folder with the launcher, the unit and the target of the example, rendered by the roles' own templates."""
-    folder = tmp_path / "units"
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Home of the example's lab."""
+    return tmp_path_factory.mktemp("systemd") / "home"
+
+
+@pytest.fixture(scope="module")
+def units(home: Path) -> Path:
+    """Folder with the unit and the target of the example, rendered by the roles' own templates as its launcher is."""
+    folder = home.with_name("units")
     folder.mkdir()
-    (tmp_path / "home" / "config" / "services").mkdir(parents=True)
+    (home / "config" / "services").mkdir(parents=True)
     wanted = {
-        "service/templates/run.sh.j2": tmp_path / "home" / "config" / "services" / "airflow-scheduler.sh",
+        "service/templates/run.sh.j2": home / "config" / "services" / "airflow-scheduler.sh",
         "service/templates/unit.service.j2": folder / "quintet-airflow-scheduler.service",
         "supervision/templates/lab.target.j2": folder / "quintet.target",
         "supervision/templates/logrotate.j2": folder / "logrotate",
@@ -52,7 +58,7 @@ def units(play: Play, tmp_path: Path) -> Path:
         }
         for source, target in wanted.items()
     ]
-    done = play(tasks, **EXAMPLE)
+    done = player(home.with_name("play"), home)(tasks, **EXAMPLE)
     assert done.returncode == 0, done.stdout
     return folder
 
@@ -61,8 +67,7 @@ def lines(units: Path) -> list[str]:
     return (units / "quintet-airflow-scheduler.service").read_text(encoding="utf-8").splitlines()
 
 
-def test_the_unit_says_what_is_run_by_whom_and_how_it_ends(units: Path, tmp_path: Path) -> None:
-    home = tmp_path / "home"
+def test_the_unit_says_what_is_run_by_whom_and_how_it_ends(units: Path, home: Path) -> None:
     wanted = {
         f"ExecStart={home}/config/services/airflow-scheduler.sh",
         f"User={getpass.getuser()}",
@@ -97,14 +102,14 @@ def test_systemd_accepts_the_unit_and_the_target(units: Path) -> None:
     assert (done.returncode, about) == (0, [])
 
 
-def test_the_launcher_gives_environment_and_log(units: Path, tmp_path: Path) -> None:
-    (tmp_path / "home" / "logs").mkdir()
-    launcher = tmp_path / "home" / "config" / "services" / "airflow-scheduler.sh"
+def test_the_launcher_gives_environment_and_log(units: Path, home: Path) -> None:
+    (home / "logs").mkdir()
+    launcher = home / "config" / "services" / "airflow-scheduler.sh"
     assert "export GREETING='good day'" in launcher.read_text(encoding="utf-8")
     subprocess.run([launcher], check=True, timeout=20)
-    log = tmp_path / "home" / "logs" / "airflow-scheduler.log"
+    log = home / "logs" / "airflow-scheduler.log"
     assert log.read_text(encoding="utf-8") == "it's up\n"
-    assert f"{tmp_path}/home/logs/*.log {{" in (units / "logrotate").read_text(encoding="utf-8")
+    assert f"{home}/logs/*.log {{" in (units / "logrotate").read_text(encoding="utf-8")
 
 
 def playbook(name: str, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
