@@ -6,6 +6,7 @@ import csv
 import getpass
 import json
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from airflow_server import PASSWORD, AirflowServer, Step, airflow_server, task
+from airflow_server import PASSWORD, AirflowServer, Step, airflow_server, dag_run, task
 from command import environment, line, quintet
 from labs import lab_below
 from quintet.lakehouse.truth import Truth
@@ -192,6 +193,7 @@ def test_a_run_shows_results_and_is_recorded(lab: Lab, home: Path, airflow: Airf
     assert done.returncode == 0, done.stderr
     assert "ingest.land running" in done.stderr
     assert "Revenue by month" in done.stdout
+    assert [row for row in done.stdout.splitlines() if row != row.rstrip()] == []
     last = record.read(lab, "lakehouse", "last_run")
     assert last is not None
     assert (last["state"], last["steps"]) == ("success", {"ingest.land": 2.0})
@@ -225,6 +227,30 @@ def test_another_dag_of_a_project_gets_only_what_was_asked_for(home: Path, airfl
     assert [body["conf"] for method, path, body in airflow.asked if path.endswith("silver/dagRuns")] == [
         {"full_refresh": True}
     ]
+
+
+def test_an_interrupted_command_leaves_the_run_to_airflow(home: Path, airflow: AirflowServer) -> None:
+    airflow.script = [Step("running", [task("silver.gate", "running")])]
+    words = line("run", "lakehouse", "--dag", "lakehouse_care_tables")
+    with subprocess.Popen(words, env=environment(home), stderr=subprocess.PIPE, text=True) as following:
+        assert following.stderr is not None
+        while "silver.gate running" not in following.stderr.readline():
+            assert following.poll() is None
+        following.send_signal(signal.SIGINT)
+        rest = following.stderr.read()
+    assert (following.returncode, rest) == (
+        130,
+        "no longer followed; a run that was named above goes on in Airflow\n",
+    )
+
+
+def test_a_fresh_run_does_not_empty_tables_below_another(home: Path, airflow: AirflowServer) -> None:
+    airflow.earlier = [dag_run("slow", "running", "2026-11-21")]
+    done = quintet("run", "lakehouse", "--days", "2", "--fresh", home=home)
+    assert done.returncode == 6
+    assert "the run slow of lakehouse_" in done.stderr
+    assert "emptying" not in done.stderr
+    assert [path for method, path, _ in airflow.asked if (method, path[-7:]) == ("POST", "dagRuns")] == []
 
 
 def test_a_run_without_airflow_is_a_service_that_is_down(tmp_path: Path) -> None:

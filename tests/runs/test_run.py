@@ -14,7 +14,7 @@ from labs import lab_below
 from quintet.catalogue import project
 from quintet.errors import InputError, LabError, ServiceDownError
 from quintet.runs.airflow import TaskState
-from quintet.runs.run import Outcome, Pace, prepare_input, require_profiles, start_and_follow
+from quintet.runs.run import Outcome, Pace, prepare_input, require_profiles, require_quiet, start_and_follow
 from quintet.settings import Lab
 
 # No supervisor listens here; the sockets that asked for it are left to the collector.
@@ -152,6 +152,14 @@ def test_a_project_whose_profiles_are_absent_names_the_command(lab: Lab) -> None
     bare = Lab(**{**vars(lab), "profiles": ("core",)})
     with pytest.raises(LabError, match=r"make install PROFILES=core,lakehouse"):
         require_profiles(bare, lakehouse)
+
+
+def test_tables_are_not_emptied_below_a_run_that_writes_them(lab: Lab, server: AirflowServer) -> None:
+    server.script = [Step("queued")]
+    require_quiet(lab, project("lakehouse"))
+    server.earlier = [dag_run("slow", "running", "2026-11-21")]
+    with pytest.raises(LabError, match=r"the run slow of lakehouse_\w+ may write .* http://\S+/runs/slow$"):
+        require_quiet(lab, project("lakehouse"))
 
 
 def test_an_input_folder_that_is_not_there_is_refused(lab: Lab, tmp_path: Path) -> None:

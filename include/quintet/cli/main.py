@@ -11,7 +11,7 @@ from quintet.errors import QuintetError
 
 __all__ = ["EXIT_CODES", "app", "main"]
 
-#: What the command ends with; 3 to 7 are those of quintet.errors.
+#: What the command ends with; 1 and 3 to 7 are those of quintet.errors.
 EXIT_CODES = {
     0: "done",
     1: "something is wrong",
@@ -21,6 +21,7 @@ EXIT_CODES = {
     5: "the gate refused",
     6: "a service does not answer as it should",
     7: "results differ from the truth",
+    130: "interrupted",
 }
 
 app = typer.Typer(

@@ -37,9 +37,12 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title:
         table.add_row(*(Text("" if value is None else str(value)) for value in row))
     is_seen = sys.stdout.isatty() or "COLUMNS" in os.environ
     console = Console(width=None if is_seen else WIDE)
-    if title:
-        console.print(Text(title, style="italic"))
-    console.print(table)
+    with console.capture() as shown:
+        if title:
+            console.print(Text(title, style="italic"))
+        console.print(table)
+    # The last column is not filled up with spaces.
+    sys.stdout.writelines(f"{line.rstrip()}\n" for line in shown.get().splitlines())
 
 
 def say(text: str) -> None:

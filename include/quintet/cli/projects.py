@@ -114,9 +114,14 @@ def run(
         # Other DAGs of a project take some of these, or none.
         parameters = {name: value for name, value in parameters.items() if value}
     if fresh:
+        runs.require_quiet(lab, entry)
         say("emptying the project's tables")
         runs.reset_project(lab, entry)
-    outcome = runs.start_and_follow(lab, dag or entry.entry_dag, parameters, _Progress(), approve=yes)
+    try:
+        outcome = runs.start_and_follow(lab, dag or entry.entry_dag, parameters, _Progress(), approve=yes)
+    except KeyboardInterrupt:
+        say("no longer followed; a run that was named above goes on in Airflow")
+        raise typer.Exit(130) from None
     facts: dict[str, Any] = {
         "state": outcome.state,
         "dag_id": outcome.dag_id,

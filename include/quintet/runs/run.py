@@ -26,6 +26,7 @@ __all__ = [
     "Pace",
     "prepare_input",
     "require_profiles",
+    "require_quiet",
     "reset_project",
     "start_and_follow",
 ]
@@ -87,6 +88,23 @@ def require_profiles(lab: Lab, project: Project) -> None:
             f"project {project.slug} needs the profiles {', '.join(missing)}",
             remedy=f"Run: make install PROFILES={','.join((*lab.profiles, *missing))}",
         )
+
+
+def require_quiet(lab: Lab, project: Project) -> None:
+    """Refuse to go on while a run of the project writes its tables.
+
+    Raises:
+        LabError: a DAG of the project runs; the message names the run, the remedy its page.
+
+    """
+    with AirflowClient(lab) as airflow:
+        for dag in project.dags:
+            for run in airflow.unfinished(dag.dag_id):
+                if run.state == "running":
+                    raise LabError(
+                        f"the run {run.run_id} of {dag.dag_id} may write the tables that would be emptied",
+                        remedy=f"Wait for it, or mark it as failed: {airflow.url(dag.dag_id, run.run_id)}",
+                    )
 
 
 def prepare_input(lab: Lab, project: Project, folder: Path | None, *, days: int, seed: int) -> Path:
