@@ -117,7 +117,12 @@ def playbook(name: str, home: Path, *arguments: str) -> subprocess.CompletedProc
     return subprocess.run(
         [program, f"playbooks/{name}.yml", "-e", "command_link=", *arguments],
         cwd=ANSIBLE,
-        env={**os.environ, "QUINTET_HOME": str(home), "ANSIBLE_LOCAL_TEMP": str(home.parent / "local")},
+        env={
+            **os.environ,
+            "QUINTET_HOME": str(home),
+            "ANSIBLE_LOCAL_TEMP": str(home.parent / "local"),
+            "ANSIBLE_REMOTE_TEMP": str(home.parent / "remote"),
+        },
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
