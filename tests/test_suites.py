@@ -7,16 +7,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 #: Run by their own targets: the lab's tests need services, benchmarks measure.
 APART = {"tests/lab", "tests/benchmarks"}
-#: Long Spark tests, run by hand in the spark environment until they are fast enough for every run.
-LONG = {
-    "tests/lakehouse/test_gate.py",
-    "tests/lakehouse/test_gateplan.py",
-    "tests/lakehouse/test_matching.py",
-    "tests/lakehouse/test_normalise.py",
-    "tests/lakehouse/test_quarantine.py",
-    "tests/lakehouse/test_rules.py",
-    "tests/lakehouse/test_silver.py",
-}
 
 
 def suites() -> dict[str, list[str]]:
@@ -30,7 +20,7 @@ def test_every_test_file_belongs_to_exactly_one_suite() -> None:
     for file in sorted((ROOT / "tests").rglob("test_*.py")):
         relative = file.relative_to(ROOT).as_posix()
         owners = [path for path in named if relative == path or relative.startswith(path + "/")]
-        apart = relative in LONG or any(relative.startswith(folder + "/") for folder in APART)
+        apart = any(relative.startswith(folder + "/") for folder in APART)
         assert len(owners) == (0 if apart else 1), f"{relative}: name its folder once in scripts/suites"
 
 

@@ -56,8 +56,8 @@ def test_a_failure_names_task_error_and_remedy(here: Lab) -> None:
 
 
 def test_an_error_without_a_remedy_points_to_the_log(here: Lab) -> None:
-    alert_failure(failure("gold.models.fct_sales_model_build", RuntimeError("dbt failed")))
-    assert "log of gold.models.fct_sales_model_build" in alerts.read(here)[0].alert.remedy
+    alert_failure(failure("gold.models.fct_sales.run", RuntimeError("dbt failed")))
+    assert "log of gold.models.fct_sales.run" in alerts.read(here)[0].alert.remedy
 
 
 def test_a_task_whose_process_was_lost_is_told_too(here: Lab) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -29,6 +30,17 @@ def lake(lab: Lab) -> Lab:
 def commit(lab: Lab, table: Table = INVOICE_LINES_RAW) -> None:
     path = delta_path(lab, table)
     write_deltalake(path, pa.table({f.name: pa.array([], f.type) for f in arrow_schema(table)}), mode="overwrite")
+
+
+def one_row(table: Table) -> pa.Table:
+    """A row with any value in every column."""
+    values = {
+        "string": "any",
+        "date32[day]": date(2011, 1, 1),
+        "timestamp[us, tz=UTC]": datetime(2011, 1, 1, tzinfo=UTC),
+    }
+    schema = arrow_schema(table)
+    return pa.table([pa.array([values.get(str(field.type), 1)]).cast(field.type) for field in schema], schema=schema)
 
 
 def settle(lab: Lab, layer: str) -> None:
@@ -61,6 +73,17 @@ def test_a_persons_decision_on_quarantine_is_work_for_silver(lake: Lab) -> None:
     settle(lake, "silver")
     commit(lake, QUARANTINE)
     assert find_changes("silver", lab_file=str(lake.file))["tables"] == [QUARANTINE.full_name]
+
+
+def test_the_care_of_a_table_is_no_work(lake: Lab) -> None:
+    path = delta_path(lake, INVOICE_LINES)
+    for _ in range(2):
+        write_deltalake(path, one_row(INVOICE_LINES), mode="append")
+    settle(lake, "gold")
+    version = DeltaTable(path).version()
+    DeltaTable(path).optimize.compact()
+    assert DeltaTable(path).version() == version + 1
+    assert find_changes("gold", lab_file=str(lake.file))["changed"] is False
 
 
 @pytest.mark.parametrize("table", [INVOICE_LINES, CUSTOMERS], ids=lambda table: table.name)

@@ -229,7 +229,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     The changed file lies in a folder of its own under its first name; it must land after the first.
     """
     folder = tmp_path_factory.mktemp("shop")
-    generate(folder, days=14, seed=11, scale=Scale(orders_per_day=8, customers=40, products=40))
+    generate(folder, days=14, seed=11, scale=Scale(orders_per_day=16, customers=40, products=40))
     by_day = sorted(path for path in (folder / "by_day").iterdir() if path.suffix == ".csv")
     first = by_day[3].read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
     again = folder / "again"

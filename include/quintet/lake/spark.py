@@ -23,7 +23,8 @@ __all__ = ["EVENT_LOGS", "configuration", "merge_difference", "overwrite", "read
 #: Jobs of a minute on few cores: the optimising compiler takes as much processor time as the work (38 of 93 seconds on
 #: 541,909 lines) and the concurrent collector's threads more than they save (measured 105 s with neither, 71 s with
 #: both).
-_JVM_OPTIONS = ("-XX:TieredStopAtLevel=1", "-XX:+UseParallelGC")
+#: The room for compiled code, which is small without the optimising compiler, is set as it is with it.
+_JVM_OPTIONS = ("-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m", "-XX:+UseParallelGC")
 
 #: Below the lab's folder of logs; the history server reads it.
 EVENT_LOGS = "spark-events"

@@ -2,7 +2,7 @@
 
 A run that failed half way recorded nothing, so the next one finds the same changes again, whoever triggers it.
 The note lies with the data (`<data>/runs/lakehouse/`), is replaced at once, and names each table by its identity and
-version: an emptied or restored table is another one.
+the version that brought its rows: an emptied or restored table is another one, a compacted one is not.
 """
 
 from __future__ import annotations
@@ -71,10 +71,11 @@ def _inputs(layer: str) -> tuple[Table, ...]:
 def _version(lab: Lab, table: Table) -> str:
     from deltalake import DeltaTable  # not at the top: `record` needs none of it
 
+    from quintet.lake.deltaversions import row_version
     from quintet.lake.tables import delta_path
 
-    delta = DeltaTable(delta_path(lab, table))
-    return f"{delta.metadata().id}@{delta.version()}"
+    identity = DeltaTable(delta_path(lab, table)).metadata().id
+    return f"{identity}@{row_version(lab, table)}"
 
 
 def _note(lab: Lab, layer: str) -> Path:

@@ -54,20 +54,22 @@ def is_held(suite: Suite) -> Column:
 
 
 def group_figures(frame: DataFrame, suite: Suite, *, key: str, name: str, day: str) -> list[GroupFigures]:
-    """Aggregate each group in one pass: rows, broken rows of each row rule, measures of the group rules.
+    """Aggregate each group: rows, rows for the quarantine, measures of the group rules, broken rows of each row rule.
+
+    The frame is read twice: cache it. Broken rows are few, so that counting them apart costs less than carrying a
+    counter for each rule through the aggregation of all rows.
 
     Shapes: `frame` has `_reasons` and the columns `key`, `name` (string) and `day` (date), constant in a group.
     """
     measures = {place: text for rule in suite.groups for place, text in rule.measures().items()}
     # Positions, not names, go through Spark: names of measures hold dots.
-    broken = [F.count_if(F.array_contains(REASONS, rule.name)).alias(f"r{n}") for n, rule in enumerate(suite.rows)]
     figures = [F.expr(text).cast("double").alias(f"m{n}") for n, text in enumerate(measures.values())]
-    found = (
-        frame.groupBy(key, name, day)
-        .agg(F.count("*").alias(_ROWS), F.count_if(is_held(suite)).alias(_HELD), *broken, *figures)
-        .collect()
+    found = frame.groupBy(key, name, day).agg(
+        F.count("*").alias(_ROWS), F.count_if(is_held(suite)).alias(_HELD), *figures
     )
-    return [_figures(row, suite, list(measures), (key, name, day)) for row in found]
+    reasons = frame.where(F.size(REASONS) > 0).select(key, F.explode(REASONS).alias("rule"))
+    broken = {(row[key], row["rule"]): row["count"] for row in reasons.groupBy(key, "rule").count().collect()}
+    return [_figures(row, suite, list(measures), (key, name, day), broken) for row in found.collect()]
 
 
 def judge(
@@ -88,10 +90,12 @@ def judge(
     ]
 
 
-def _figures(row: Row, suite: Suite, measures: Sequence[str], columns: tuple[str, str, str]) -> GroupFigures:
-    key, name, day = (row[column] for column in columns)
+def _figures(
+    row: Row, suite: Suite, measures: Sequence[str], names: tuple[str, str, str], broken: Mapping[tuple[str, str], int]
+) -> GroupFigures:
+    key, name, day = (row[column] for column in names)
     group = Group(key, name, day, row[_ROWS], {place: row[f"m{n}"] for n, place in enumerate(measures)})
-    return GroupFigures(group, {rule.name: row[f"r{n}"] for n, rule in enumerate(suite.rows)}, row[_HELD])
+    return GroupFigures(group, {rule.name: broken.get((key, rule.name), 0) for rule in suite.rows}, row[_HELD])
 
 
 def _of_rows(rule: RowRule, batch: Sequence[GroupFigures]) -> RuleResult:
