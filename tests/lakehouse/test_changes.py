@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -34,13 +35,16 @@ def commit(lab: Lab, table: Table = INVOICE_LINES_RAW) -> None:
 
 def one_row(table: Table) -> pa.Table:
     """A row with any value in every column."""
-    values = {
-        "string": "any",
-        "date32[day]": date(2011, 1, 1),
-        "timestamp[us, tz=UTC]": datetime(2011, 1, 1, tzinfo=UTC),
-    }
+
+    def any_value(kind: pa.DataType) -> object:
+        if pa.types.is_decimal(kind):
+            return Decimal(1)
+        if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+            return datetime(2011, 1, 1, tzinfo=UTC)
+        return "any" if pa.types.is_string(kind) else 1
+
     schema = arrow_schema(table)
-    return pa.table([pa.array([values.get(str(field.type), 1)]).cast(field.type) for field in schema], schema=schema)
+    return pa.table([pa.array([any_value(field.type)], field.type) for field in schema], schema=schema)
 
 
 def settle(lab: Lab, layer: str) -> None:
