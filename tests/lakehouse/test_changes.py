@@ -41,6 +41,8 @@ def one_row(table: Table) -> pa.Table:
             return Decimal(1)
         if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
             return datetime(2011, 1, 1, tzinfo=UTC)
+        if pa.types.is_boolean(kind):
+            return True
         return "any" if pa.types.is_string(kind) else 1
 
     schema = arrow_schema(table)

@@ -211,6 +211,8 @@ def _of_files(bronze: DataFrame, selection: Selection, hashes: frozenset[str]) -
     """Rows of these files; the predicates let Delta and Parquet skip what holds none of them."""
     days = [file.file_date for file in selection.published if file.file_hash in hashes]
     dated = [day for day in days if day is not None]
+    if not days:  # only a change feed moved
+        return bronze.limit(0)
     rows = bronze.where(F.col("_file_hash").isin(*hashes))
     return rows.where(F.col("_file_date").between(min(dated), max(dated))) if len(dated) == len(days) else rows
 
