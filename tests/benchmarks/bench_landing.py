@@ -1,4 +1,5 @@
 # environment: spark
+# versions: deltalake pyarrow duckdb polars
 """CSV folder to bronze: Quintet against DuckDB and polars, each to a Delta table, in turns on the same files.
 
 Each run is a fresh process; its clock starts after its imports and stops when the table is committed. Quintet does all
@@ -10,7 +11,6 @@ and write through the same deltalake library, without any of that. The bar: at m
 from __future__ import annotations
 
 import json
-import os
 import resource
 import statistics
 import subprocess
@@ -19,9 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from measuring import real_days, scratch_lab
+from measuring import headline, peer_python, progress, raw, real_days, scratch_lab, skip
 
-ROOT = Path(__file__).parents[2]
 REPETITIONS = 5
 BAR = 2.0
 TOOLS = ("quintet", "duckdb", "polars")
@@ -74,17 +73,6 @@ def child(tool: str, folder: str) -> None:
     )
 
 
-def python_of(tool: str) -> str:
-    """Interpreter with the tool: this one, or the benchmark environment beside it."""
-    if tool == "quintet":
-        return sys.executable
-    configured = os.environ.get("QUINTET_BENCH_PYTHON")
-    if configured:
-        return configured
-    subprocess.run([ROOT / "scripts" / "env", "bench"], check=True, stdout=sys.stderr)
-    return str(ROOT / ".venv-bench" / "bin" / "python")
-
-
 def measured(pythons: dict[str, str], tool: str, folder: str) -> dict[str, float]:
     done = subprocess.run([pythons[tool], __file__, "--child", tool, folder], stdout=subprocess.PIPE, check=True)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
@@ -95,16 +83,21 @@ def main() -> int:
     folder = real_days()
     if folder is None:
         # DuckDB and polars stop at the encodings and broken rows of the generated files.
-        sys.stderr.write("the Online Retail days are absent: set QUINTET_INPUT to the folder that holds them\n")
-        return 2
+        return skip("the Online Retail days are absent: set QUINTET_INPUT to the folder that holds them")
     size = sum(path.stat().st_size for path in folder.glob("*.csv"))
-    pythons = {tool: python_of(tool) for tool in TOOLS}
+    pythons = {tool: sys.executable if tool == "quintet" else peer_python() for tool in TOOLS}
     for tool in TOOLS:  # files into the page cache, byte code onto the disk
         measured(pythons, tool, str(folder))
-    runs = [measured(pythons, tool, str(folder)) for _ in range(REPETITIONS) for tool in TOOLS]
+    runs = []
+    for turn in range(REPETITIONS):
+        runs += [measured(pythons, tool, str(folder)) for tool in TOOLS]
+        progress(f"turn {turn + 1}: " + ", ".join(f"{run['tool']} {run['seconds']} s" for run in runs[-len(TOOLS) :]))
     medians = {tool: statistics.median(run["seconds"] for run in runs if run["tool"] == tool) for tool in TOOLS}
     peaks = {tool: max(run["peak_mb"] for run in runs if run["tool"] == tool) for tool in TOOLS}
     counts = {run["records"] for run in runs}
+    if len(counts) != 1:
+        sys.stderr.write(f"the tools read different numbers of records: {sorted(counts)}\n")
+        return 1
     fastest = min(medians["duckdb"], medians["polars"])
     ratio = medians["quintet"] / fastest
     lines = [
@@ -119,12 +112,13 @@ def main() -> int:
             f"| {tool} | {medians[tool]:.2f} | {each} | {peaks[tool]} MB | {max(counts) / medians[tool]:,.0f} "
             f"| {medians['quintet'] / medians[tool]:.2f} |"
         )
-    lines.append(
-        f"\nAgainst the faster of the two: {ratio:.2f}x (bar: {BAR}x): {'held' if ratio <= BAR else 'MISSED'}.\n"
+    sys.stdout.write("\n".join(lines) + "\n\n")
+    headline(
+        f"landing with provenance, ledger and checks takes {ratio:.2f}x the time of the faster of duckdb and polars "
+        f"(bar: {BAR}x: {'held' if ratio <= BAR else 'MISSED'})"
     )
-    sys.stdout.write("\n".join(lines))
-    sys.stdout.write("\n```json\n" + "\n".join(json.dumps(run) for run in runs) + "\n```\n")
-    return 0 if ratio <= BAR and len(counts) == 1 else 1
+    raw(runs)
+    return 0 if ratio <= BAR else 1
 
 
 if __name__ == "__main__":

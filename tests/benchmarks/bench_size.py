@@ -1,4 +1,5 @@
 # environment: spark
+# versions: deltalake pyarrow
 """CSV bytes against Delta bytes on the same lines: what dictionary, compression and order of rows each bring.
 
 The first rows of the table are the bronze table exactly as the landing leaves it, all seven provenance columns
@@ -8,7 +9,6 @@ The bar: the CSV files are at least twelve times as large as bronze.
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 import time
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pyarrow as pa
 from deltalake import ColumnProperties, DeltaTable, WriterProperties, write_deltalake
-from measuring import input_folder, scratch_lab
+from measuring import headline, input_folder, progress, raw, scratch_lab
 
 from quintet.catalogue.lakehouse import INVOICE_LINES_RAW
 from quintet.lake.landing import land
@@ -91,6 +91,7 @@ def main() -> int:
         ]
         for number, (form, rows, chosen) in enumerate(variants):
             size, took = written(place / str(number), rows(), chosen)
+            progress(f"{form}: {size:,} bytes")
             results.append({"form": form, "bytes": size, "seconds": took})
     ratio = csv_bytes / landed
     lines = [
@@ -102,11 +103,13 @@ def main() -> int:
             for row in results
         ),
         f"\nTransaction log of the landed table: {log:,} bytes (ledger rows and transactions of all files in it).",
-        f"\nBronze as landed, provenance included: {ratio:.1f}x (bar: {BAR:.0f}x): "
-        f"{'held' if ratio >= BAR else 'MISSED'}.\n",
     ]
-    sys.stdout.write("\n".join(lines))
-    sys.stdout.write("\n```json\n" + "\n".join(json.dumps(row) for row in results) + "\n```\n")
+    sys.stdout.write("\n".join(lines) + "\n\n")
+    headline(
+        f"the CSV files are {ratio:.1f}x as large as bronze, provenance included "
+        f"(bar: {BAR:.0f}x: {'held' if ratio >= BAR else 'MISSED'})"
+    )
+    raw(results)
     return 0 if ratio >= BAR else 1
 
 

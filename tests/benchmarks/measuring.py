@@ -1,15 +1,51 @@
-"""What benchmarks share: the input they measure on, and a lab file of their own."""
+"""What benchmarks share: the input they measure on, a lab file of their own, and the lines that the recording reads."""
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the environment of the peers cannot import it
     from quintet.settings import Lab
 
-sys.path.append(str(Path(__file__).parents[1]))
+ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "tests"))
+
+
+def progress(text: str) -> None:
+    """Tell the person who waits; not part of the record."""
+    sys.stderr.write(f"   {text}\n")
+    sys.stderr.flush()
+
+
+def headline(text: str) -> None:
+    """The one sentence of a benchmark: the index shows it."""
+    sys.stdout.write(f"**Headline:** {text}.\n\n")
+
+
+def skip(reason: str) -> int:
+    """Say that nothing was measured and why; the exit code."""
+    sys.stdout.write(f"skipped: {reason}\n")
+    return 0
+
+
+def raw(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Every single figure, one JSON object a line."""
+    sys.stdout.write("```json\n" + "\n".join(json.dumps(row) for row in rows) + "\n```\n")
+
+
+def peer_python() -> str:
+    """Interpreter of the peers' environment (QUINTET_BENCH_PYTHON names another); it is made when it is absent."""
+    configured = os.environ.get("QUINTET_BENCH_PYTHON")
+    if configured:
+        return configured
+    subprocess.run([ROOT / "scripts" / "env", "bench"], check=True, stdout=sys.stderr)
+    return str(ROOT / ".venv-bench" / "bin" / "python")
 
 
 def real_days() -> Path | None:
@@ -30,11 +66,11 @@ def input_folder(scratch: Path) -> tuple[Path, str]:
     return scratch / "by_day", "60 generated days"
 
 
-def scratch_lab(home: Path) -> Lab:
+def scratch_lab(home: Path, *, jars: Path | None = None) -> Lab:
     """A lab file with empty folders and tables, and no service behind it."""
     from labs import lab_below
     from quintet.lake.create import create_tables
 
-    lab = lab_below(home)
+    lab = lab_below(home, jars=jars)
     create_tables(lab, trino=False)
     return lab
