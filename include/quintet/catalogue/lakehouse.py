@@ -292,5 +292,6 @@ LAKEHOUSE = Project(
         _gold("return_rates", "Return rate by product"),
         _gold("product_abc", "Products ranked by revenue into classes A, B, C"),
         _gold("customer_value", "Past value and forecast of each customer"),
+        _gold("customer_value_backtest", "Errors of that forecast and of naive ones, on days of the past"),
     ),
 )

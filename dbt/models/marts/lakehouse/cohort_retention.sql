@@ -1,10 +1,13 @@
+-- The tests of this model compare it with these: they are built first.
+-- depends_on: {{ ref('dim_date') }}
+
 with purchases as (
 
     select distinct
         customer_id,
         date_trunc('month', trade_date) as purchase_month
-    from {{ ref('fct_sales') }}
-    where customer_id is not null
+    from {{ ref('int_customer_invoices_summed') }}
+    where is_order
 
 ),
 

@@ -1,10 +1,9 @@
 -- The tests of this model compare it with these: they are built first.
 -- depends_on: {{ ref('dim_customer') }}
 
-with lines as (
+with invoices as (
 
-    select * from {{ ref('stg_silver__invoice_lines') }}
-    where customer_id is not null and line_type in ('sale', 'return')
+    select * from {{ ref('int_customer_invoices_summed') }}
 
 ),
 
@@ -12,13 +11,12 @@ measured as (
 
     select
         customer_id,
-        date_diff('day', max(case when line_type = 'sale' then trade_date end), max(max(trade_date)) over ())
-            as recency_days,
-        count(distinct case when line_type = 'sale' then invoice_id end) as orders,
-        cast(sum(line_amount_gbp) as decimal(20, 4)) as monetary_value_gbp
-    from lines
+        date_diff('day', max(case when is_order then trade_date end), max(max(trade_date)) over ()) as recency_days,
+        count(distinct case when is_order then invoice_id end) as orders,
+        cast(sum(sales_gbp + returns_gbp) as decimal(20, 4)) as monetary_value_gbp
+    from invoices
     group by customer_id
-    having count_if(line_type = 'sale') > 0
+    having bool_or(is_order)
 
 ),
 

@@ -1,38 +1,30 @@
 -- The tests of this model compare it with these: they are built first.
 -- depends_on: {{ ref('dim_customer') }}
 
-{% set horizon_days = var('value_horizon_days', 90) %}
+with orders as (
 
-with sales as (
-
-    select * from {{ ref('fct_sales') }}
-    where customer_id is not null
+    select * from {{ ref('int_customer_invoices_summed') }}
+    where is_order
 
 ),
 
-measured as (
+aged as (
 
     select
         customer_id,
-        count(distinct invoice_id) as orders,
-        cast(sum(line_amount_gbp) as decimal(20, 4)) as past_value_gbp,
-        date_diff('day', min(trade_date), max(max(trade_date)) over ()) + 1 as observed_days,
-        date_diff('day', max(trade_date), max(max(trade_date)) over ()) as silent_days
-    from sales
-    group by customer_id
+        invoice_id,
+        sales_gbp,
+        date_diff('day', trade_date, max(trade_date) over ()) as age_days
+    from orders
 
 )
 
--- Mean rate x horizon, damped by how long the customer has been silent against the own mean pause between orders.
 select
     customer_id,
-    orders,
-    past_value_gbp,
-    observed_days,
-    silent_days,
-    cast(
-        cast(past_value_gbp as double) / observed_days * {{ horizon_days }}
-        * least(1.0, (cast(observed_days as double) / orders) / greatest(silent_days, 1))
-        as decimal(20, 4)
-    ) as forecast_value_gbp
-from measured
+    count(distinct invoice_id) as orders,
+    cast(sum(sales_gbp) as decimal(20, 4)) as past_value_gbp,
+    max(age_days) + 1 as observed_days,
+    min(age_days) as silent_days,
+    cast({{ decayed_value('sales_gbp', 'age_days') }} as decimal(20, 4)) as forecast_value_gbp
+from aged
+group by customer_id
