@@ -322,8 +322,9 @@ def test_a_run_that_died_between_its_commits_is_made_good(
     land_files(lab, shop[6:])
     build(lab, lambda: spark)
     # As a run leaves it that died before the balance, and before the dimensions.
-    for table in (DAY_BALANCE, CUSTOMERS):
-        _forget_after(delta_path(lab, table), versions[table.name])
+    for unwritten in ((DAY_BALANCE,), (DAY_BALANCE, CUSTOMERS)):
+        for table in unwritten:
+            _forget_after(delta_path(lab, table), versions[table.name])
         build(lab, lambda: spark)
         assert silver_tables(lab) == expected
 
