@@ -23,6 +23,9 @@ PLAYBOOK_LIMIT = 1500
 COMMAND_LIMIT = 900
 
 
+DAYS, SEED = "12", "11"
+
+
 @dataclass
 class LabUnderTest:
     """Commands and look-ups against the installed lab."""
@@ -112,6 +115,12 @@ class LabUnderTest:
         (found,) = [service for service in services if service["name"] == name]
         return int(found["pid"])
 
+    def supervisorctl(self, *arguments: str) -> None:
+        """Speak to the lab's supervisor."""
+        program = self.lab.path("envs") / "service" / "bin" / "supervisorctl"
+        configuration = self.home / "config" / "supervisord.conf"
+        subprocess.run([program, "-c", configuration, *arguments], check=True, capture_output=True, timeout=300)
+
     def kill_tree(self, pid: int) -> None:
         """kill -9 of a process and everything below it."""
         parent = psutil.Process(pid)
@@ -158,3 +167,24 @@ def installed() -> Iterator[LabUnderTest]:
     finally:
         if not keep:
             lab.playbook("playbooks/stop.yml")
+
+
+@dataclass(frozen=True)
+class Shop:
+    """Generated input and the outcome of the run over it on empty tables, as the command printed it."""
+
+    folder: Path
+    outcome: dict[str, Any]
+
+    def run(self, lab: LabUnderTest, *arguments: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
+        """Run the project over the input again."""
+        return lab.quintet("run", "lakehouse", "--input", str(self.folder), *arguments, expect=expect)
+
+
+@pytest.fixture(scope="session")
+def shop(installed: LabUnderTest) -> Shop:
+    folder = installed.lab.path("input") / "test-shop"
+    shutil.rmtree(folder, ignore_errors=True)
+    installed.quintet("generate", "lakehouse", "--days", DAYS, "--seed", SEED, "--out", str(folder))
+    done = installed.quintet("run", "lakehouse", "--fresh", "--input", str(folder), "--json")
+    return Shop(folder, json.loads(done.stdout))

@@ -12,7 +12,7 @@ from tests.lab.conftest import LabUnderTest
 from quintet.runs.programs import run_module
 from quintet.runs.record import read
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("shop")]
 
 CARE = "lakehouse_care_tables"
 PROBE = "iceberg.gold_lakehouse.care_probe"
