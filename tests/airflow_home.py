@@ -20,7 +20,7 @@ from labs import lab_below
 from paths import ROOT
 from quintet.settings import Lab, read_lab
 
-__all__ = ["HOME", "LAB", "MODELS", "manifest"]
+__all__ = ["HOME", "LAB", "MODELS", "SNAPSHOT", "manifest"]
 
 #: dbt models of the manifest and what they need; the first is ephemeral.
 MODELS = {
@@ -28,6 +28,8 @@ MODELS = {
     "fct_sales": ("stg_lakehouse__invoice_lines",),
     "revenue_daily": ("fct_sales",),
 }
+#: Snapshot of the last of them.
+SNAPSHOT = "revenue_history"
 
 
 def manifest() -> dict[str, Any]:
@@ -47,6 +49,18 @@ def manifest() -> dict[str, Any]:
             "config": {"materialized": "ephemeral" if folder == "staging" else "table", "tags": ["lakehouse"]},
             "depends_on": {"nodes": [f"model.quintet.{need}" for need in needs]},
         }
+    nodes[f"snapshot.quintet.{SNAPSHOT}"] = {
+        "unique_id": f"snapshot.quintet.{SNAPSHOT}",
+        "name": SNAPSHOT,
+        "resource_type": "snapshot",
+        "package_name": "quintet",
+        "original_file_path": f"snapshots/lakehouse/{SNAPSHOT}.yml",
+        "path": f"lakehouse/{SNAPSHOT}.yml",
+        "fqn": ["quintet", "lakehouse", SNAPSHOT],
+        "tags": [],
+        "config": {"materialized": "snapshot", "tags": []},
+        "depends_on": {"nodes": ["model.quintet.revenue_daily"]},
+    }
     nodes["test.quintet.not_null_fct_sales_line"] = {
         "unique_id": "test.quintet.not_null_fct_sales_line",
         "name": "not_null_fct_sales_line",

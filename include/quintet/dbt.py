@@ -1,24 +1,30 @@
-"""How programs of the lab call dbt: its project, profile and environment, and the publishing of its documentation."""
+"""How programs of the lab call dbt: project, profile, environment; age of its sources, and its documentation."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from quintet import alerts
+from quintet.alerts import Alert
 from quintet.errors import LabError
 from quintet.settings import Lab, load_lab, read_lab
 
-__all__ = ["PROFILE", "TARGET", "docs_folder", "environment", "manifest", "project", "publish_docs"]
+__all__ = ["PROFILE", "TARGET", "check_freshness", "docs_folder", "environment", "manifest", "project", "publish_docs"]
 
 PROFILE = "quintet"
 TARGET = "lab"
 
-#: Seconds for the generation of the documentation.
+#: Seconds for one call of dbt.
 _PATIENCE = 300
+#: What dbt says of a source that is older than its freshness allows.
+_STALE = ("warn", "error")
 
 
 def project(lab: Lab) -> Path:
@@ -45,7 +51,31 @@ def environment(lab: Lab) -> dict[str, str]:
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         # Models are built one by one: a test over several of them would see the others as they were before.
         "DBT_INDIRECT_SELECTION": "cautious",
+        # Their input is made up: only another release changes what they find. The suite of the lab runs them.
+        "DBT_EXCLUDE_RESOURCE_TYPES": "unit_test",
     }
+
+
+def check_freshness(*, project: str, run_id: str, told_by: str, lab_file: str | None = None) -> dict[str, Any]:
+    """Ask how long ago silver of a project was loaded; what is older than declared is told as a warning.
+
+    `told_by` is the source of the alerts: the task that asks, so that its next good run clears them.
+
+    Returns {"sources": [{"source", "status", "loaded_at", "age_hours"}], "stale": [names]}.
+
+    Raises:
+        LabError: dbt could not ask. That a source is old is no error: what it holds is no less true.
+
+    """
+    lab = read_lab(Path(lab_file)) if lab_file else load_lab()
+    with tempfile.TemporaryDirectory(prefix="dbt-freshness-", dir=lab.path("run")) as work:
+        _dbt(lab, Path(work), "source", "freshness", "--select", f"source:silver_{project}")
+        found = json.loads((Path(work) / "sources.json").read_text(encoding="utf-8"))["results"]
+    sources = [_age(result) for result in found]
+    stale = [source for source in sources if source["status"] in _STALE]
+    for source in stale:
+        alerts.write(lab, _warning(source, project=project, run_id=run_id, told_by=told_by))
+    return {"sources": sources, "stale": [source["source"] for source in stale]}
 
 
 def publish_docs(*, lab_file: str | None = None) -> dict[str, Any]:
@@ -88,6 +118,32 @@ def _dbt(lab: Lab, work: Path, *arguments: str) -> None:
             f"dbt {' '.join(arguments)} failed with exit code {done.returncode}:\n{_tail(done.stdout)}{done.stderr}",
             remedy="Does Trino answer? quintet doctor",
         )
+
+
+def _age(result: Mapping[str, Any]) -> dict[str, Any]:
+    """One result of `dbt source freshness`; a source that was never loaded has no time."""
+    loaded_at = datetime.fromisoformat(result["max_loaded_at"])
+    is_known = loaded_at.year > 1
+    return {
+        "source": ".".join(result["unique_id"].split(".")[-2:]),
+        "status": result["status"],
+        "loaded_at": loaded_at.isoformat(timespec="seconds") if is_known else None,
+        "age_hours": round(result["max_loaded_at_time_ago_in_s"] / 3600, 1) if is_known else None,
+    }
+
+
+def _warning(source: Mapping[str, Any], *, project: str, run_id: str, told_by: str) -> Alert:
+    name, loaded_at = source["source"], source["loaded_at"]
+    told = f"last loaded at {loaded_at}, {source['age_hours']} hours ago" if loaded_at else "never loaded"
+    return Alert(
+        severity="warning",
+        source=told_by,
+        project=project,
+        run_id=run_id,
+        title=f"source {name} is stale",
+        detail=f"{name} was {told}; gold is built from it as it is",
+        remedy=f"Do files still arrive? quintet run {project} --input DIR lands new ones",
+    )
 
 
 def _tail(text: str, lines: int = 30) -> str:

@@ -7,14 +7,19 @@ from typing import Any
 
 import pytest
 
-from airflow_home import MODELS
+from airflow_home import MODELS, SNAPSHOT
 
 pytestmark = pytest.mark.airflow
 
 INGEST = ["ingest.check_input", "ingest.list_pending", "ingest.land", "ingest.raise_refused"]
 SILVER = ["silver.approve_full_refresh", "silver.find_changes", "silver.gate", "silver.build", "silver.announce"]
 #: The model with a test is a group of both.
-BUILT = ["gold.models.fct_sales.run", "gold.models.fct_sales.test", "gold.models.revenue_daily_run"]
+BUILT = [
+    "gold.models.fct_sales.run",
+    "gold.models.fct_sales.test",
+    "gold.models.revenue_daily_run",
+    f"gold.models.{SNAPSHOT}_snapshot",
+]
 GROUPS = {
     "lakehouse_ingest_bronze": INGEST,
     "lakehouse_build_silver": SILVER,
@@ -105,6 +110,15 @@ def test_every_model_is_a_task(dags: dict[str, Any]) -> None:
     for dag_id in ("lakehouse_build_gold", "lakehouse_run_pipeline"):
         shown = {task_id for task_id in dags[dag_id].task_ids if task_id.startswith("gold.models.")}
         assert all(any(name in task_id for task_id in shown) for name in MODELS), shown
+
+
+def test_the_age_of_the_sources_is_told_also_when_nothing_is_built_and_stops_nothing(dags: dict[str, Any]) -> None:
+    for dag_id in ("lakehouse_build_gold", "lakehouse_run_pipeline"):
+        asks = dags[dag_id].get_task("gold.check_freshness")
+        assert asks.downstream_task_ids == set()
+        assert asks.trigger_rule == "none_failed", "silver is skipped when it has nothing to do"
+        assert not asks.get_flat_relative_ids(upstream=True) & {"gold.find_changes", "gold.approve_full_refresh"}
+    assert is_before(dags["lakehouse_run_pipeline"], "silver.announce", "gold.check_freshness")
 
 
 def test_only_one_run_at_a_time_may_write_silver(dags: dict[str, Any]) -> None:

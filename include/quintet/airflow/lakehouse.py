@@ -117,6 +117,16 @@ def gold(*, outlets: Sequence[Asset], approves: bool) -> TaskGroup:
     """Build the dbt models on Trino, then their documentation; `approves`: ask a person before a full refresh."""
     lab = load_lab()
     with TaskGroup("gold", tooltip="dbt models on Trino") as group:
+        # Tells that silver is old, also when there is nothing to build: nothing waits for it.
+        CallOperator(
+            task_id="check_freshness",
+            function="quintet.dbt:check_freshness",
+            arguments={"project": SLUG, "run_id": "{{ run_id }}", "told_by": "{{ ti.task_id }}"},
+            environment="dbt",
+            pool=POOL,
+            # Silver is skipped when it has nothing to do.
+            trigger_rule=TriggerRule.NONE_FAILED,
+        )
         find_changes = _find_changes("gold", asked_for=_asked(_FULL_REFRESH))
         if approves:
             body = "All gold tables of the project **lakehouse** are dropped and built anew from silver."

@@ -16,9 +16,12 @@ __all__ = ["POOL", "dbt_models"]
 #: Pool of the tasks that start dbt.
 POOL = "dbt"
 
+#: Folders of the dbt project with a sub-folder a project of the platform.
+_FOLDERS = ("models/staging", "models/intermediate", "models/marts", "snapshots")
+
 
 def dbt_models(group_id: str, lab: Lab, slug: str, *, full_refresh: str, mode: ExecutionMode) -> TaskGroup:
-    """Task group with one task a model of the project; a model's tests are part of its task.
+    """Task group with one task a model or snapshot of the project; their tests are part of their tasks.
 
     Raises:
         SettingsError: the deployed code has no manifest; Airflow shows it as an import error.
@@ -42,7 +45,7 @@ def dbt_models(group_id: str, lab: Lab, slug: str, *, full_refresh: str, mode: E
         ),
         render_config=RenderConfig(
             load_method=LoadMode.DBT_MANIFEST,
-            select=[f"path:models/staging/{slug}", f"path:models/intermediate/{slug}", f"path:models/marts/{slug}"],
+            select=[f"path:{folder}/{slug}" for folder in _FOLDERS],
             test_behavior=TestBehavior.AFTER_EACH if mode is ExecutionMode.WATCHER else TestBehavior.BUILD,
             # Assets of this platform are layers, declared in quintet.airflow.assets.
             emit_datasets=False,
