@@ -19,15 +19,8 @@ __all__ = ["AirflowClient", "RunState", "TaskState"]
 TIMEOUT = 30.0
 #: Airflow gives no more rows at once, whatever is asked (its `maximum_page_limit`).
 PAGE = 100
-#: Answers of something in front of Airflow, or of an Airflow that is starting or whose database is.
-NOT_READY = frozenset(
-    {
-        httpx.codes.INTERNAL_SERVER_ERROR,
-        httpx.codes.BAD_GATEWAY,
-        httpx.codes.SERVICE_UNAVAILABLE,
-        httpx.codes.GATEWAY_TIMEOUT,
-    }
-)
+#: Answers of something in front of Airflow, or of an Airflow that is starting.
+NOT_READY = frozenset({httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.GATEWAY_TIMEOUT})
 
 
 @dataclass(frozen=True)
@@ -193,7 +186,9 @@ def _refusal(method: str, path: str, answer: httpx.Response) -> LabError:
         detail = str(answer.json()["detail"])
     except (ValueError, KeyError, TypeError):
         detail = answer.text
-    return LabError(
+    # Its database may be starting again.
+    kind = ServiceDownError if answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR else LabError
+    return kind(
         f"Airflow refused {method} {path}: {answer.status_code} {detail[:500]}",
         remedy=_REMEDIES.get(answer.status_code, ""),
     )
@@ -201,6 +196,7 @@ def _refusal(method: str, path: str, answer: httpx.Response) -> LabError:
 
 _REMEDIES = {
     httpx.codes.NOT_FOUND: "Is the DAG deployed? Run: make deploy",
+    httpx.codes.INTERNAL_SERVER_ERROR: "Read: quintet logs airflow-api-server",
 }
 
 
