@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bronze import HEADER, in_another_process, ledger, line, rows, with_tables, write_day
+from quintet import alerts
 from quintet.catalogue.lakehouse import CUSTOMER_CHANGES_RAW, PRODUCT_CHANGES_RAW
 from quintet.errors import InputError
 from quintet.lakehouse import land as module
@@ -195,3 +196,17 @@ def test_landing_needs_no_jvm() -> None:
     program = "import sys, quintet.lakehouse.land\nprint('pyspark' in sys.modules, 'jpype' in sys.modules)"
     assert in_another_process(program).split() == ["False", "False"]
     assert sys.version_info >= (3, 11)
+
+
+def test_an_earlier_version_that_stands_there_again_is_told_and_does_not_land(lake: Lab, folder: Path) -> None:
+    ingested(folder, "first")
+    first = (folder / "2010-12-02.csv").read_bytes()
+    write_day(folder, "2010-12-02.csv", [line(2), line(5)])
+    ingested(folder, "second")
+    assert alerts.read(lake) == []
+    (folder / "2010-12-02.csv").write_bytes(first)
+    assert list_pending(str(folder)) == []
+    (told,) = alerts.read(lake)
+    assert told.alert.detail == "- 2010-12-02.csv as in version 1, version 2 is in force"
+    (folder / "2010-12-02.csv").write_bytes(first + b"\n")
+    assert names(list_pending(str(folder))) == [["2010-12-02.csv"]]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
+import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from quintet import alerts
+from quintet.alerts import Alert
+from quintet.catalogue.lakehouse import SLUG
 from quintet.errors import InputError, QuintetError
 from quintet.lake import ledger
 from quintet.lake.errors import FileRefusedError
@@ -64,13 +68,19 @@ def list_pending(
 
     A chunk is {"files": [{"feed", "path"}], "bytes"}.
     With a bound (YYYY-MM-DD, both inclusive) files without a day in their name are left out. One chunk below
-    `PARALLEL_BYTES`, else up to `PARALLEL_CHUNKS`; none when nothing is pending.
+    `PARALLEL_BYTES`, else up to `PARALLEL_CHUNKS`; none when nothing is pending. A file that stands there again as an
+    earlier version, while a later one is in force, is not pending: a warning says so.
     """
     lab = _lab(lab_file)
     bounds = _day(from_, "from"), _day(to, "to")
     pending: list[tuple[str, Path]] = []
+    outdated: list[str] = []
     for name, paths in _found(Path(input_dir)).items():
-        pending += [(name, path) for path in _unknown(lab, feed(name), _within(paths, *bounds))]
+        unknown, old = _looked_at(lab, feed(name), _within(paths, *bounds))
+        pending += [(name, path) for path in unknown]
+        outdated += old
+    if outdated:
+        _warn(lab, outdated)
     return _chunks(pending)
 
 
@@ -178,19 +188,46 @@ def _within(paths: list[Path], first: date | None, last: date | None) -> list[Pa
     return [path for path, day in days if day and (first or day) <= day <= (last or day)]
 
 
-def _unknown(lab: Lab, wanted: Feed, paths: list[Path]) -> list[Path]:
+def _looked_at(lab: Lab, wanted: Feed, paths: list[Path]) -> tuple[list[Path], list[str]]:
+    """Files whose content is new under their name; descriptions of those that are an earlier version of theirs."""
     rows = ledger.read(delta_path(lab, wanted.ledger), feed=wanted.name)
-    known = {(row.source_file, row.file_hash) for row in rows if row.status != "refused"}
+    known = {(row.source_file, row.file_hash): row.file_version for row in rows if row.status != "refused"}
+    in_force: dict[str, int] = {}
+    for (name, _), version in known.items():
+        in_force[name] = max(version, in_force.get(name, 0))
     with ThreadPoolExecutor(PARALLEL_CHUNKS) as pool:
-        hashes = pool.map(_hash, paths)
-        return [path for path, found in zip(paths, hashes, strict=True) if (path.name, found) not in known]
+        found = [
+            (path, known.get((path.name, content))) for path, content in zip(paths, pool.map(_hash, paths), strict=True)
+        ]
+    old = [
+        f"{path.name} as in version {version}, version {in_force[path.name]} is in force"
+        for path, version in found
+        if version and version < in_force[path.name]
+    ]
+    return [path for path, version in found if version is None], old
 
 
-def _hash(path: Path) -> str | None:
+def _warn(lab: Lab, outdated: Sequence[str]) -> None:
+    number = len(outdated)
+    alerts.write(
+        lab,
+        Alert(
+            severity="warning",
+            source="ingest",
+            project=SLUG,
+            run_id=os.environ.get("AIRFLOW_CTX_DAG_RUN_ID", ""),
+            title=f"{number} {'file stands' if number == 1 else 'files stand'} in the input as an earlier version",
+            detail="\n".join(f"- {text}" for text in outdated),
+            remedy="To go back to an earlier version send it with a change, such as a blank line at its end",
+        ),
+    )
+
+
+def _hash(path: Path) -> str:
     try:
         return content_hash(path)
     except FileRefusedError:
-        return None  # pending: the landing refuses it and says why
+        return ""  # pending: the landing refuses it and says why
 
 
 def _chunks(pending: list[tuple[str, Path]]) -> list[dict[str, Any]]:
