@@ -22,6 +22,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 from measuring import headline, progress, raw, scratch_lab, skip
@@ -173,17 +174,28 @@ def child(part: str, *arguments: str) -> None:
 
 
 def rows_of(part: str, *arguments: str) -> list[dict[str, Any]]:
-    done = subprocess.run(
-        [sys.executable, __file__, "--child", part, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-        check=False,
-    )
-    if done.returncode:
-        sys.stderr.write(done.stderr[-4000:])
-        raise SystemExit(1)
-    return [json.loads(line.removeprefix("ROW ")) for line in done.stdout.splitlines() if line.startswith("ROW ")]
+    """Figures of a child, told as they come; its own errors are shown when it fails."""
+    rows = []
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
+        command = [sys.executable, __file__, "--child", part, *arguments]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as running:
+            end = Timer(LIMIT, running.kill)
+            end.start()
+            try:
+                for line in running.stdout or ():
+                    if line.startswith("ROW "):
+                        rows.append(json.loads(line.removeprefix("ROW ")))
+                        progress(", ".join(f"{name} {value}" for name, value in rows[-1].items()))
+            except BaseException:
+                running.terminate()
+                raise
+            finally:
+                end.cancel()
+        if running.returncode:
+            errors.seek(0)
+            sys.stderr.write(errors.read()[-4000:])
+            raise SystemExit(1)
+    return rows
 
 
 def measured(size: int, days: dict[str, list[Path]], made: Path, place: Path, jars: Path) -> dict[str, Any]:
@@ -193,12 +205,11 @@ def measured(size: int, days: dict[str, list[Path]], made: Path, place: Path, ja
     names = list(days)
     for name in names[:size]:
         deliver(days[name], folder)
+    progress(f"{size} days of history")
     (history,) = rows_of("history", str(lab.file), str(folder))
-    progress(f"{size} days of history: {history['lines']:,} lines in {history['total']:.0f} s")
     start, *new, full = rows_of("days", str(lab.file), str(folder), str(made), *names[size : size + NEW_DAYS])
     warm = new[1:]
     figures = {step: statistics.median(row[step] for row in warm) for step in (*STEPS, "total")}
-    progress(f"{size} days of history: a new day {figures['total']:.2f} s, full refresh {full['total']:.1f} s")
     return {
         "size": size,
         "history": history,

@@ -1,0 +1,51 @@
+"""The running lab that a benchmark measures, and what it takes to leave it as it was found."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from quintet.errors import QuintetError
+from quintet.health.supervision import service_manager
+from quintet.settings import Lab, lab_path, read_lab
+
+
+class NotThereError(Exception):
+    """There is nothing to measure; the message says why and what to do."""
+
+
+def running_lab() -> Lab:
+    """The lab of this machine (QUINTET_HOME, QUINTET_LAB), when all its services run.
+
+    Raises:
+        NotThereError: there is no lab, it is stopped, or this user may not use it.
+
+    """
+    try:
+        lab = read_lab(lab_path())
+        lab.secret("airflow_admin")
+        found = service_manager(lab).processes()
+    except QuintetError as error:
+        raise NotThereError(
+            f"no lab runs here ({error.message}): make install, or name its home in QUINTET_HOME"
+        ) from None
+    stopped = [entry.name for entry in lab.services if entry.name not in found or not found[entry.name].is_running]
+    if stopped:
+        raise NotThereError(f"the lab does not run ({', '.join(stopped)}): make start")
+    return lab
+
+
+@contextmanager
+def tidy_end() -> Iterator[None]:
+    """Let a polite kill unwind like Ctrl-C, so that what was begun in the lab is taken away again."""
+
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
