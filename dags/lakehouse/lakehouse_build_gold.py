@@ -1,4 +1,4 @@
-"""Build the gold layer with dbt on Trino, every model a task with its tests, then publish the documentation.
+"""Build the gold layer with dbt on Trino, every model and snapshot a task with its tests, then its documentation.
 
 ## Reads
 
@@ -14,14 +14,17 @@ Whenever silver is told to be complete. Ends as skipped when neither silver nor 
 
 ## Rerun
 
-Any task, any time: a model is replaced as a whole or merged by its key. `full_refresh` drops the tables and builds
-them anew after an approval; snapshots are kept.
+Any task, any time: a model is replaced as a whole, and a snapshot that finds nothing new adds no row. `full_refresh`
+drops the tables and builds them anew after an approval; snapshots are kept.
 
 ## Triage
 
 - A model fails: its log ends with dbt's message and, for a failed test, the number of rows and the query to see them.
   The models that need it do not run, the others do. Correct it, deploy, clear the failed task.
 - All models fail at once: Trino does not answer (`quintet doctor`). Clear them when it does.
+- `assert_value_forecast_beats_naive_ones` fails: the forecast of `customer_value` is further from what came than the
+  last 90 days or one mean for all, see `customer_value_backtest`; its variables are in `dbt_project.yml`.
+- `check_freshness` warns: silver was not loaded for two days. Nothing waits for it; do files still arrive?
 - `publish_docs` fails: gold is complete, only its documentation is old.
 """
 
