@@ -12,20 +12,19 @@ bounds as (
 
     select
         min(trade_date) as first_date,
-        max(trade_date) as last_date
+        max(trade_date) as last_date,
+        date_diff('day', min(trade_date), max(trade_date)) / {{ horizon_days }} as horizons
     from orders
 
 ),
 
 cutoffs as (
 
-    select cutoff_date
+    select date_add('day', -{{ horizon_days }} * step, last_date) as cutoff_date
     from bounds
-    cross join unnest(sequence(first_date, last_date, interval '1' day)) as calendar (cutoff_date)
-    where
-        cutoff_date < last_date
-        and date_diff('day', cutoff_date, last_date) % {{ horizon_days }} = 0
-        and date_diff('day', first_date, cutoff_date) + 1 >= {{ horizon_days }}
+    cross join unnest(sequence(1, horizons)) as steps (step)
+    -- A sequence to 0 runs down.
+    where step >= 1 and date_diff('day', first_date, last_date) + 1 >= {{ horizon_days }} * (step + 1)
 
 ),
 
