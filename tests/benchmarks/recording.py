@@ -2,7 +2,8 @@
 
 By hand: `python tests/benchmarks/recording.py NAME OUTPUT [SECONDS]` records what a benchmark wrote to the file OUTPUT,
 and writes the index anew from all pages. Its exit code is 0 when the benchmark was recorded, 3 when it has skipped
-itself, 4 when it ended without a result; a page from before is left as it is in the last two cases.
+itself, 4 when it ended without a result; a page from before is left as it is in the last two cases. Without arguments
+only the index is written.
 """
 
 from __future__ import annotations
@@ -170,9 +171,11 @@ def index(pages: Sequence[Page], names: Sequence[str]) -> str:
     )
 
 
-def write_index(folder: Path, names: Sequence[str]) -> Path:
-    """Write the index of the pages in a folder."""
+def write_index(root: Path) -> Path:
+    """Write the index of the pages and benchmarks of a repository."""
+    folder = root / "docs" / "benchmarks"
     found = [read_page(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.md"))]
+    names = sorted(path.stem.removeprefix("bench_") for path in (root / "tests" / "benchmarks").glob("bench_*.py"))
     place = folder / "README.md"
     place.write_text(index([entry for entry in found if entry], names), encoding="utf-8")
     return place
@@ -200,7 +203,7 @@ def record(name: str, output: str, seconds: int | None = None, *, root: Path = R
         (folder / f"{name}.md").write_text(text, encoding="utf-8")
     else:
         outcome = SKIPPED if skipped(output) else WITHOUT_RESULT
-    write_index(folder, sorted(path.stem.removeprefix("bench_") for path in benchmarks.glob("bench_*.py")))
+    write_index(root)
     return outcome
 
 
@@ -213,6 +216,9 @@ def commit(root: Path) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
+    if not arguments:
+        write_index(ROOT)
+        return RECORDED
     name, output, *seconds = arguments
     return record(name, Path(output).read_text(encoding="utf-8"), int(seconds[0]) if seconds else None)
 

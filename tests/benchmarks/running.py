@@ -1,4 +1,4 @@
-"""The running lab that a benchmark measures, and what it takes to leave it as it was found."""
+"""The running lab that a benchmark measures, and an end that unwinds."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from quintet.catalogue import PROJECTS
 from quintet.errors import QuintetError
 from quintet.health.supervision import service_manager
+from quintet.runs.run import require_quiet
 from quintet.settings import Lab, lab_path, read_lab
 
 
@@ -17,23 +19,23 @@ class NotThereError(Exception):
 
 
 def running_lab() -> Lab:
-    """The lab of this machine (QUINTET_HOME, QUINTET_LAB), when all its services run.
+    """The lab of this machine (QUINTET_HOME, QUINTET_LAB), when all its services run and no DAG of a project does.
 
     Raises:
-        NotThereError: there is no lab, it is stopped, or this user may not use it.
+        NotThereError: there is no lab, it is stopped or busy, or this user may not use it.
 
     """
     try:
         lab = read_lab(lab_path())
         lab.secret("airflow_admin")
         found = service_manager(lab).processes()
+        stopped = [entry.name for entry in lab.services if entry.name not in found or not found[entry.name].is_running]
+        if stopped:
+            raise NotThereError(f"the lab does not run ({', '.join(stopped)}). Run: make start")
+        for project in PROJECTS:
+            require_quiet(lab, project)
     except QuintetError as error:
-        raise NotThereError(
-            f"no lab runs here ({error.message}): make install, or name its home in QUINTET_HOME"
-        ) from None
-    stopped = [entry.name for entry in lab.services if entry.name not in found or not found[entry.name].is_running]
-    if stopped:
-        raise NotThereError(f"the lab does not run ({', '.join(stopped)}): make start")
+        raise NotThereError(f"no running lab to measure: {error.message}. {error.remedy}") from None
     return lab
 
 

@@ -158,4 +158,4 @@ def test_the_index_in_the_repository_is_what_its_pages_say() -> None:
     pages = [recording.read_page(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.md"))]
     names = sorted(path.stem.removeprefix("bench_") for path in (ROOT / "tests" / "benchmarks").glob("bench_*.py"))
     index = recording.index([entry for entry in pages if entry], names)
-    assert (folder / "README.md").read_text(encoding="utf-8") == index, "run: make benchmark"
+    assert (folder / "README.md").read_text(encoding="utf-8") == index, "run: python tests/benchmarks/recording.py"
