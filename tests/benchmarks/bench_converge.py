@@ -102,7 +102,7 @@ def timed_lines(running: subprocess.Popen[str]) -> Iterator[tuple[float, str]]:
 
 def play(lab: Lab) -> tuple[float, str, dict[str, float], int]:
     """Run the playbook; seconds, output, seconds by task, exit code."""
-    command = [ROOT / ".venv" / "bin" / "ansible-playbook", "site.yml", "-e", json.dumps(variables(lab))]
+    command = [str(ROOT / ".venv" / "bin" / "ansible-playbook"), "site.yml", "-e", json.dumps(variables(lab))]
     command += shlex.split(os.environ.get("QUINTET_INSTALL_ARGS", ""))
     environment = {**os.environ, "QUINTET_HOME": str(lab.path("home")), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
     environment.pop("QUINTET_LAB", None)

@@ -2,10 +2,11 @@
 # versions: pyspark delta-spark deltalake
 """One new day against a history ten times as long: landing, gate and silver, and the full refresh at the same sizes.
 
-Two labs hold 30 and 300 trading days of the same generated shop. In a fresh process days then arrive one by one in
-the folder that holds all files so far, each followed by landing, gate and silver. The first of them pays for
-everything that a process does once, Spark's start apart; of the later ones the median counts. At the end gate and
-silver compute everything anew, in the same warm process, and must leave as many lines as they found.
+Two labs land 30 and 300 trading days of the same generated shop at once, each in a process of its own. Then days
+arrive one by one in the folder that holds all files so far, each followed by landing, gate and silver. The first of
+them uses much for the first time in that process and does not count; of the others the median does. At the end gate
+and silver compute everything anew in the same warm process, and must leave as many lines as they found. A run of the
+DAG starts Spark twice and is never warm: that is the same at any size, and stands beside the figures.
 The bar: ten times the history makes a day at most 1.5 times as dear.
 """
 
@@ -34,11 +35,13 @@ if TYPE_CHECKING:
 
 SIZES = (30, 300)
 NEW_DAYS = 4
+#: Days that are measured even when the machine is slow, and seconds of a process after which no more are begun.
+DAYS_AT_LEAST, ENOUGH = 3, 100.0
 ORDERS_PER_DAY = 40
 BAR = 1.5
 STEPS = ("landing", "gate", "silver")
 #: Seconds for one process: a stuck one must not hold up the others.
-LIMIT = 400
+LIMIT = 600
 
 
 def folders_by_day(made: Path) -> dict[str, list[Path]]:
@@ -136,23 +139,19 @@ def run(day: Day, run_id: str) -> dict[str, Any]:
     return {"run": run_id, **seconds, "total": round(sum(seconds.values()), 3), "lines": day.lines() - before}
 
 
-def build_history(lab_file: str, folder: str) -> Iterator[dict[str, Any]]:
-    """Child: everything that has happened before the days that count."""
-    from quintet.settings import read_lab
-
-    yield run(Day(read_lab(Path(lab_file)), Path(folder)), "history")
-
-
 def measure_days(lab_file: str, folder: str, made: str, *names: str) -> Iterator[dict[str, Any]]:
-    """Child: the new days one by one, then a full refresh."""
+    """Child: all of history in one run, the new days one by one, a full refresh."""
     from quintet.settings import read_lab
 
     day = Day(read_lab(Path(lab_file)), Path(folder))
-    start = time.perf_counter()
+    begun = time.perf_counter()
     day.spark()
-    yield {"run": "start of Spark", "total": round(time.perf_counter() - start, 3)}
+    yield {"run": "start of Spark", "total": round(time.perf_counter() - begun, 3)}
+    yield run(day, "history")
     waiting = folders_by_day(Path(made))
-    for name in names:
+    for number, name in enumerate(names):
+        if number >= DAYS_AT_LEAST and time.perf_counter() - begun > ENOUGH:
+            break
         deliver(waiting[name], day.folder)
         yield run(day, name)
     before = day.lines()
@@ -167,17 +166,17 @@ def measure_days(lab_file: str, folder: str, made: str, *names: str) -> Iterator
     yield {"run": "full refresh", **seconds, "total": round(sum(seconds.values()), 3), "lines": before}
 
 
-def child(part: str, *arguments: str) -> None:
-    for row in {"history": build_history, "days": measure_days}[part](*arguments):
+def child(*arguments: str) -> None:
+    for row in measure_days(*arguments):
         sys.stdout.write("ROW " + json.dumps(row) + "\n")
         sys.stdout.flush()
 
 
-def rows_of(part: str, *arguments: str) -> list[dict[str, Any]]:
+def rows_of(*arguments: str) -> list[dict[str, Any]]:
     """Figures of a child, told as they come; its own errors are shown when it fails."""
     rows = []
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
-        command = [sys.executable, __file__, "--child", part, *arguments]
+        command = [sys.executable, __file__, "--child", *arguments]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as running:
             end = Timer(LIMIT, running.kill)
             end.start()
@@ -206,19 +205,18 @@ def measured(size: int, days: dict[str, list[Path]], made: Path, place: Path, ja
     for name in names[:size]:
         deliver(days[name], folder)
     progress(f"{size} days of history")
-    (history,) = rows_of("history", str(lab.file), str(folder))
-    start, *new, full = rows_of("days", str(lab.file), str(folder), str(made), *names[size : size + NEW_DAYS])
+    start, history, *new, full = rows_of(str(lab.file), str(folder), str(made), *names[size : size + NEW_DAYS])
     warm = new[1:]
     figures = {step: statistics.median(row[step] for row in warm) for step in (*STEPS, "total")}
     return {
         "size": size,
-        "history": history,
+        "days": len(warm),
         "start": start["total"],
         "first": new[0]["total"],
         "day": figures,
         "full": full,
         "new_lines": statistics.median(row["lines"] for row in warm),
-        "rows": [{"history": size, **row} for row in (history, start, *new, full)],
+        "rows": [{"history": size, **row} for row in (start, history, *new, full)],
     }
 
 
@@ -242,8 +240,8 @@ def main() -> int:
     against = many["full"]["total"] / many["day"]["total"]
     lines = [
         f"Input: a generated shop of {orders} orders a day, its change feeds included; a day adds about "
-        f"{many['new_lines']:,.0f} lines to silver. Seconds; {NEW_DAYS - 1} warm days each, medians.\n",
-        "| history | lines | landing | gate | silver | **a new day** | first day of a process | Spark's start "
+        f"{many['new_lines']:,.0f} lines to silver. Seconds; medians of {few['days']} and {many['days']} days.\n",
+        "| history | lines | landing | gate | silver | **a new day** | first day, not counted | Spark's start "
         "| full refresh | full refresh / day |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]

@@ -150,4 +150,4 @@ def _run(dag_id: str, run_id: str) -> str:
 
 def _is_live(airflow: Airflow, dag_id: str) -> bool:
     found = airflow.dag(dag_id)
-    return bool(found) and not found["is_stale"]
+    return found is not None and not found["is_stale"]
