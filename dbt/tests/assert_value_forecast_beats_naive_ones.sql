@@ -1,5 +1,8 @@
 -- Over all cut-offs, each with a horizon of 90 days before and after it: a forecast that is further from what came than
 -- the last period, or than one mean for everybody, is not worth its name. Without a cut-off there is no verdict.
+-- A warning: what the shop's customers do is no fault of the build.
+{{ config(severity = 'warn') }}
+
 with errors as (
 
     select

@@ -49,7 +49,7 @@ def environment(lab: Lab) -> dict[str, str]:
         "QUINTET_TRINO_HOST": door.host,
         "QUINTET_TRINO_PORT": str(door.port),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-        # Models are built one by one: a test over several of them would see the others as they were before.
+        # A model that is tried again is built alone: a test over several would see the others as they were before.
         "DBT_INDIRECT_SELECTION": "cautious",
         # Their input is made up: only another release changes what they find. The suite of the lab runs them.
         "DBT_EXCLUDE_RESOURCE_TYPES": "unit_test",

@@ -28,3 +28,9 @@ def test_the_real_days_come_out_with_the_known_facts(installed: LabUnderTest) ->
         "customers": "4372",
         "net_value_gbp": "9747747.934",
     }
+    errors = installed.sql(
+        "select method, sum(customers * mean_absolute_error_gbp) as error "
+        "from iceberg.gold_lakehouse.customer_value_backtest group by 1"
+    )
+    assert len(errors) == 3
+    assert min(errors, key=lambda row: float(row["error"]))["method"] == "decayed spend"
