@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from deployed import Airflow, deployed, moment
-from measuring import headline, progress, raw, skip
-from running import NotThereError, running_lab, tidy_end
+from measuring import headline, progress, raw, skip, tidy_end
+from running import NotThereError, running_lab
 
 from quintet.settings import Lab
 

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from measuring import ROOT, headline, progress, raw, skip
-from running import NotThereError, running_lab, tidy_end
+from measuring import ROOT, headline, progress, raw, skip, tidy_end
+from running import NotThereError, running_lab
 
 from quintet.health.supervision import service_manager
 from quintet.settings import Lab

@@ -27,8 +27,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from measuring import ROOT, headline, peer_python, progress, raw, skip
-from running import NotThereError, running_lab, tidy_end
+from measuring import ROOT, headline, peer_python, progress, raw, skip, tidy_end
+from running import NotThereError, running_lab
 
 from quintet import dbt
 from quintet.catalogue import tables

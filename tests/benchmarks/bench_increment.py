@@ -26,7 +26,7 @@ from pathlib import Path
 from threading import Timer
 from typing import TYPE_CHECKING, Any
 
-from measuring import headline, progress, raw, scratch_lab, skip
+from measuring import headline, progress, raw, scratch_lab, skip, tidy_end
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -231,7 +231,7 @@ def main() -> int:
     jars = spark_jars()
     if jars is None:
         return skip("the jars of Spark are not on this machine: install the lab or set QUINTET_SPARK_JARS")
-    with tempfile.TemporaryDirectory() as scratch:
+    with tidy_end(), tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch) / "made"
         days = generated(made, max(sizes) + NEW_DAYS, orders)
         found = [measured(size, days, made, Path(scratch) / f"lab-{size}", jars) for size in sizes]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the environment of the peers cannot import it
@@ -37,6 +40,20 @@ def skip(reason: str) -> int:
 def raw(rows: Iterable[Mapping[str, Any]]) -> None:
     """Every single figure, one JSON object a line."""
     sys.stdout.write("```json\n" + "\n".join(json.dumps(row) for row in rows) + "\n```\n")
+
+
+@contextmanager
+def tidy_end() -> Iterator[None]:
+    """Let a polite kill unwind like Ctrl-C, so that what was begun is taken away again."""
+
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def peer_python() -> str:

@@ -1,11 +1,6 @@
-"""The running lab that a benchmark measures, and an end that unwinds."""
+"""The running lab that a benchmark measures."""
 
 from __future__ import annotations
-
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 
 from quintet.catalogue import PROJECTS
 from quintet.errors import QuintetError
@@ -37,17 +32,3 @@ def running_lab() -> Lab:
     except QuintetError as error:
         raise NotThereError(f"no running lab to measure: {error.message}. {error.remedy}") from None
     return lab
-
-
-@contextmanager
-def tidy_end() -> Iterator[None]:
-    """Let a polite kill unwind like Ctrl-C, so that what was begun in the lab is taken away again."""
-
-    def leave(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

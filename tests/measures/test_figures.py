@@ -14,7 +14,8 @@ import bench_gold
 import pytest
 import running
 from bench_airflow import rate
-from running import NotThereError, running_lab, tidy_end
+from measuring import tidy_end
+from running import NotThereError, running_lab
 
 from labs import lab_below
 from quintet.health.supervision import Process
