@@ -33,7 +33,7 @@ def test_a_second_run_changes_nothing_and_restarts_nothing(installed: LabUnderTe
 def test_a_changed_heap_restarts_what_it_concerns_and_says_why(installed: LabUnderTest) -> None:
     before = {service.name: installed.service_pid(service.name) for service in installed.lab.services}
     output = installed.playbook("site.yml", "-e", json.dumps({"trino_heap_mb": 1408}))
-    assert '"msg": "started: trino: its configuration changed"' in output
+    assert "started: trino: its configuration changed" in output
     after = {name: installed.service_pid(name) for name in before}
     assert {name for name in before if before[name] != after[name]} == {"trino"}
 
