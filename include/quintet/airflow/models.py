@@ -52,9 +52,10 @@ def dbt_models(group_id: str, lab: Lab, slug: str, *, full_refresh: str, mode: E
             enable_owner_inheritance=False,
         ),
         operator_args={
-            "full_refresh": full_refresh,
             "append_env": False,
-            "env": environment_of(lab) | dbt.environment(lab),
+            # Not the operator's own full_refresh: a snapshot that is tried again alone would be given the option too,
+            # which `dbt snapshot` refuses.
+            "env": environment_of(lab) | dbt.environment(lab) | {"DBT_FULL_REFRESH": full_refresh},
             "pool": POOL,
         },
     )
