@@ -20,7 +20,6 @@ from quintet.settings import Lab
 from supervisor_server import SupervisorServer, supervisor_server
 
 # The process manager's client leaves its sockets to the collector.
-pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in.*socket:pytest.PytestUnraisableExceptionWarning")
 
 MakeLab = Callable[[int], Lab]
 

@@ -18,7 +18,6 @@ from quintet.runs.run import Outcome, Pace, prepare_input, require_profiles, req
 from quintet.settings import Lab
 
 # No supervisor listens here; the sockets that asked for it are left to the collector.
-pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in.*socket:pytest.PytestUnraisableExceptionWarning")
 
 DAG = "shop_run_pipeline"
 #: Looks without delay; nothing is held up, and Airflow may be silent for a moment.

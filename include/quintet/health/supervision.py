@@ -79,7 +79,11 @@ class _Connection(http.client.HTTPConnection):
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self.path))
+        try:
+            self.sock.connect(str(self.path))
+        except OSError:
+            self.sock.close()
+            raise
 
 
 class _Transport(xmlrpc.client.Transport):
@@ -88,7 +92,9 @@ class _Transport(xmlrpc.client.Transport):
         self.path = path
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:
-        return _Connection(self.path)
+        connection = _Connection(self.path)
+        self._connection = host, connection  # what close() closes
+        return connection
 
 
 class Supervisor:
@@ -99,9 +105,9 @@ class Supervisor:
 
     def _call(self, method: str, *arguments: Any) -> Any:
         # One connection a call: the door closes idle ones.
-        proxy = xmlrpc.client.ServerProxy("http://localhost", transport=_Transport(self._socket))
         try:
-            return getattr(proxy.supervisor, method)(*arguments)
+            with xmlrpc.client.ServerProxy("http://localhost", transport=_Transport(self._socket)) as proxy:
+                return getattr(proxy.supervisor, method)(*arguments)
         except xmlrpc.client.Fault as fault:
             raise LabError(f"supervisor refused {method}{arguments}: {fault.faultString}") from fault
         except PermissionError as error:
