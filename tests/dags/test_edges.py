@@ -23,8 +23,14 @@ BUILT = [
 GROUPS = {
     "lakehouse_ingest_bronze": INGEST,
     "lakehouse_build_silver": SILVER,
-    "lakehouse_run_pipeline": [*INGEST, *SILVER, "gold.find_changes", *BUILT, "gold.announce"],
-    "lakehouse_build_gold": ["gold.approve_full_refresh", "gold.find_changes", *BUILT, "gold.announce"],
+    "lakehouse_run_pipeline": [*INGEST, *SILVER, "gold.find_changes", "gold.check_trino", *BUILT, "gold.announce"],
+    "lakehouse_build_gold": [
+        "gold.approve_full_refresh",
+        "gold.find_changes",
+        "gold.check_trino",
+        *BUILT,
+        "gold.announce",
+    ],
 }
 
 

@@ -98,8 +98,7 @@ def test_a_poison_day_stops_the_run_and_nothing_is_published(installed: LabUnder
     assert fingerprint(installed) == before
     assert any(POISON in json.dumps(alert) for alert in installed.alerts()[alerts:])
     listed = json.loads(installed.quintet("quarantine", "list", "lakehouse", "--json").stdout)["rows"]
-    (held,) = [row for row in listed if row["file"] == POISON]
-    assert held["rows"] >= len(lines[::3])
+    assert sum(row["rows"] for row in listed if row["file"] == POISON) >= len(lines[::3])
     assert (installed.lab.path("docs") / "data_docs" / "index.html").is_file()
 
 
@@ -114,8 +113,8 @@ def test_the_repaired_day_is_published_once_trino_is_back(installed: LabUnderTes
     with stopped(installed, "trino"):
         failed = shop.run(installed, expect=None)
         assert failed.returncode != 0
-        assert "rino" in failed.stdout + failed.stderr
-    wait_until(lambda: installed.quintet("doctor", expect=None).stdout.count("trino reads the lake"), SERVICE, "Trino")
+        assert "Trino does not answer" in failed.stdout + failed.stderr
+    wait_until(lambda: installed.quintet("sql", "select 1", expect=None).returncode == 0, SERVICE, "Trino answers")
     shop.run(installed)
     after = fingerprint(installed)
     assert after["invoice_lines"] != before["invoice_lines"]

@@ -131,10 +131,12 @@ def gold(*, outlets: Sequence[Asset], approves: bool) -> TaskGroup:
         if approves:
             body = "All gold tables of the project **lakehouse** are dropped and built anew from silver."
             _approve(body) >> find_changes
+        # One task that says so in the place of every model, each after all its tries.
+        check_trino = CallOperator(task_id="check_trino", function="quintet.lake.trino:check_answers")
         models = dbt_models("models", lab, SLUG, full_refresh=_FULL_REFRESH, mode=ExecutionMode.WATCHER)
         announce = _announce("gold", find_changes, outlets)
         docs = CallOperator(task_id="publish_docs", function="quintet.dbt:publish_docs", environment="dbt", pool=POOL)
-        find_changes >> models >> [announce, docs]
+        find_changes >> check_trino >> models >> [announce, docs]
     return group
 
 

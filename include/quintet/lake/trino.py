@@ -10,9 +10,9 @@ import trino
 
 from quintet.catalogue import Table
 from quintet.errors import LabError, ServiceDownError
-from quintet.settings import Lab
+from quintet.settings import Lab, load_lab, read_lab
 
-__all__ = ["USER", "connect", "query", "query_with_names", "register"]
+__all__ = ["USER", "check_answers", "connect", "query", "query_with_names", "register"]
 
 #: Every program of the lab asks as this user; the door is bound to loopback and wants no password.
 USER = "quintet"
@@ -65,6 +65,21 @@ def query_with_names(
         raise LabError(f"Trino refused a statement: {error.message}", remedy=f"Statement: {statement}") from error
     finally:
         cursor.close()
+
+
+def check_answers(*, lab_file: str | None = None) -> dict[str, Any]:
+    """Ask the lab's Trino for its version: {"version"}; for a task that goes before many statements.
+
+    Raises:
+        ServiceDownError: nothing answers at the lab file's address.
+
+    """
+    connection = connect(read_lab(Path(lab_file)) if lab_file else load_lab())
+    try:
+        ((version,),) = query(connection, "SELECT version()")
+    finally:
+        connection.close()
+    return {"version": version}
 
 
 def register(lab: Lab, tables: Iterable[Table]) -> list[str]:
