@@ -1,0 +1,69 @@
+"""What the Spark jobs share: their options, when Spark starts, their last line of output and their exit code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from quintet.errors import QuintetError
+from quintet.lake.spark import session
+from quintet.settings import Lab, load_lab
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["Options", "Work", "run_job"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run asks of a job: files of these days (both inclusive) or all that is pending; everything anew."""
+
+    run_id: str
+    first: date | None
+    last: date | None
+    full_refresh: bool
+
+
+#: A job's work: lab, options, and what gives the Spark session when there is something to do.
+Work = Callable[[Lab, Options, "Callable[[], SparkSession]"], dict[str, Any]]
+
+
+def run_job(app_name: str, description: str, work: Work, arguments: Sequence[str] | None = None) -> int:
+    """Run a job of the lab on this machine; the exit code.
+
+    Prints `RESULT {json}` at its end; an error's text goes to standard error and its exit code is returned.
+    """
+    options = _options(app_name, description, arguments)
+    try:
+        lab = load_lab()
+        result = work(lab, options, lambda: session(lab, app_name))
+    except QuintetError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    finally:
+        _stop()
+    sys.stdout.write(f"RESULT {json.dumps(result, default=str)}\n")
+    return 0
+
+
+def _options(app_name: str, description: str, arguments: Sequence[str] | None) -> Options:
+    parser = argparse.ArgumentParser(prog=app_name, description=description)
+    parser.add_argument("--run-id", required=True, help="run that the jobs before and after it name, too")
+    parser.add_argument("--from", dest="first", type=date.fromisoformat, metavar="YYYY-MM-DD", help="first day")
+    parser.add_argument("--to", dest="last", type=date.fromisoformat, metavar="YYYY-MM-DD", help="last day")
+    parser.add_argument("--full-refresh", action="store_true", help="work on all files")
+    return Options(**vars(parser.parse_args(arguments)))
+
+
+def _stop() -> None:
+    from pyspark.sql import SparkSession  # not at the top: a job's options can be asked for without Spark
+
+    running = SparkSession.getActiveSession()
+    if running is not None:
+        running.stop()
