@@ -26,6 +26,8 @@ NEEDED = {
     "quintet run": ["lakehouse"],
     "quintet verify": ["lakehouse"],
     "quintet sql": ["select 1"],
+    "quintet history": ["delta.silver_lakehouse.invoice_lines"],
+    "quintet rollback": ["delta.silver_lakehouse.invoice_lines", "1"],
     "quintet quarantine list": ["lakehouse"],
     "quintet quarantine show": ["lakehouse", "--file", "2025-01-01.csv"],
     "quintet quarantine replay": ["lakehouse", "--by", "ann"],

@@ -1,4 +1,4 @@
-"""Verbs about data: sql, tables, quarantine, docs."""
+"""Verbs about data: sql, tables, history, rollback, quarantine, docs."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ def register(app: typer.Typer) -> None:
     """Add the verbs."""
     app.command()(sql)
     app.command()(tables)
+    app.command()(history)
+    app.command()(rollback)
     app.command()(docs)
     quarantine = typer.Typer(help="Rows that broke a rule.", no_args_is_help=True)
     quarantine.command("list")(list_quarantine)
@@ -94,6 +96,38 @@ def docs(
     for path, name in zip(stale, names, strict=True):
         path.write_text(wanted[path], encoding="utf-8")
         say(f"wrote {name}")
+
+
+def history(
+    name: Annotated[str, typer.Argument(help="Full name of a table.")],
+    limit: Annotated[int, typer.Option(min=1, help="Versions at most.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Show the versions of a table, latest first."""
+    found = _travel("history", name, "--limit", str(limit))
+    if as_json:
+        print_json({"versions": found})
+    else:
+        print_table(tuple(found[0]) if found else (), (tuple(version.values()) for version in found))
+
+
+def rollback(
+    name: Annotated[str, typer.Argument(help="Full name of a table of silver or gold.")],
+    version: Annotated[int, typer.Argument(help="Version that holds from now on; see: quintet history.")],
+    as_json: AsJson = False,
+) -> None:
+    """Bring a table back to one of its versions; that can be taken back in the same way."""
+    done = _travel("rollback", name, str(version))
+    if as_json:
+        print_json(done)
+    else:
+        print_table(("", ""), done.items())
+
+
+def _travel(verb: str, name: str, *arguments: str) -> Any:
+    from quintet.runs.programs import run_module
+
+    return run_module(load_lab(), "spark", "quintet.lake.timetravel", verb, catalogue.table(name).full_name, *arguments)
 
 
 def list_quarantine(project: Slug, as_json: AsJson = False) -> None:
