@@ -10,7 +10,7 @@ from tests.lab.conftest import LabUnderTest
 
 from paths import ROOT
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("shop")]
 
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
