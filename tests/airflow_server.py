@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from serving import serving
 
 PASSWORD = "correct-horse"
 RUN_ID = "manual__2026-11-21T07:00:00.000001+00:00"
@@ -176,15 +177,10 @@ def airflow_server() -> Iterator[AirflowServer]:
         def log_message(self, *_: Any) -> None:
             """Tests read `asked`, not a log."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        state.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield state
-        finally:
-            server.shutdown()
-            thread.join()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    state.port = server.server_address[1]
+    with serving(server):
+        yield state
 
 
 def _page(rows: Sequence[Mapping[str, Any]], name: str, query: Mapping[str, list[str]]) -> dict[str, Any]:

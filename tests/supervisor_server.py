@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socketserver
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from xmlrpc.client import Fault
 from xmlrpc.server import SimpleXMLRPCDispatcher, SimpleXMLRPCRequestHandler
+
+from serving import serving
 
 
 @dataclass
@@ -72,14 +73,9 @@ class _Server(socketserver.ThreadingUnixStreamServer, SimpleXMLRPCDispatcher):
 def supervisor_server(socket_file: Path) -> Iterator[SupervisorServer]:
     """Serve at `socket_file` until the block is left."""
     state = SupervisorServer()
-    with _Server(str(socket_file)) as server:
-        server.register_function(state.get_all, "supervisor.getAllProcessInfo")
-        server.register_function(state.start, "supervisor.startProcess")
-        server.register_function(state.stop, "supervisor.stopProcess")
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield state
-        finally:
-            server.shutdown()
-            thread.join()
+    server = _Server(str(socket_file))
+    server.register_function(state.get_all, "supervisor.getAllProcessInfo")
+    server.register_function(state.start, "supervisor.startProcess")
+    server.register_function(state.stop, "supervisor.stopProcess")
+    with serving(server):
+        yield state

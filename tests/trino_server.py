@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from serving import serving
 
 
 @dataclass(frozen=True)
@@ -51,15 +52,10 @@ def trino_server(answer: Callable[[str], Rows | Refusal]) -> Iterator[TrinoServe
         def log_message(self, *_: Any) -> None:
             """Tests read `asked`, not a log."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        state.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield state
-        finally:
-            server.shutdown()
-            thread.join()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    state.port = server.server_address[1]
+    with serving(server):
+        yield state
 
 
 def _content(found: Rows | Refusal) -> dict[str, Any]:

@@ -40,7 +40,6 @@ class CallbackModule(Default):
         label = result._result.get("_ansible_item_label") or ""
         now = time.monotonic()
         begun = self._begun.setdefault(task._uuid, now)
-        if now - self._told.get(task._uuid, begun) >= PACE:
+        if now - self._told.setdefault(task._uuid, begun) >= PACE:
             self._told[task._uuid] = now
             self._display.display(f"... {task.get_name()}{label and f' ({label})'}: {now - begun:.0f} s")
-        self._told.setdefault(task._uuid, begun)

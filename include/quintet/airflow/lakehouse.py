@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow.sdk import Asset, Param, TaskGroup, TriggerRule
-from cosmos.constants import ExecutionMode
 
 from quintet.airflow.models import POOL, dbt_models
 from quintet.airflow.operators import ApproveFullRefresh, CallOperator, SparkJobOperator
@@ -133,7 +132,7 @@ def gold(*, outlets: Sequence[Asset], approves: bool) -> TaskGroup:
             _approve(body) >> find_changes
         # One task that says so in the place of every model, each after all its tries.
         check_trino = CallOperator(task_id="check_trino", function="quintet.lake.trino:check_answers")
-        models = dbt_models("models", lab, SLUG, full_refresh=_FULL_REFRESH, mode=ExecutionMode.WATCHER)
+        models = dbt_models("models", lab, SLUG, full_refresh=_FULL_REFRESH)
         announce = _announce("gold", find_changes, outlets)
         docs = CallOperator(task_id="publish_docs", function="quintet.dbt:publish_docs", environment="dbt", pool=POOL)
         find_changes >> check_trino >> models >> [announce, docs]

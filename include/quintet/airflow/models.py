@@ -20,7 +20,7 @@ POOL = "dbt"
 _FOLDERS = ("models/staging", "models/intermediate", "models/marts", "snapshots")
 
 
-def dbt_models(group_id: str, lab: Lab, slug: str, *, full_refresh: str, mode: ExecutionMode) -> TaskGroup:
+def dbt_models(group_id: str, lab: Lab, slug: str, *, full_refresh: str) -> TaskGroup:
     """Task group with one task a model or snapshot of the project; their tests are part of their tasks.
 
     Raises:
@@ -39,14 +39,14 @@ def dbt_models(group_id: str, lab: Lab, slug: str, *, full_refresh: str, mode: E
             profile_name=dbt.PROFILE, target_name=dbt.TARGET, profiles_yml_filepath=project / "profiles.yml"
         ),
         execution_config=ExecutionConfig(
-            execution_mode=mode,
+            execution_mode=ExecutionMode.WATCHER,
             invocation_mode=InvocationMode.SUBPROCESS,
             dbt_executable_path=lab.environment("dbt").program("dbt"),
         ),
         render_config=RenderConfig(
             load_method=LoadMode.DBT_MANIFEST,
             select=[f"path:{folder}/{slug}" for folder in _FOLDERS],
-            test_behavior=TestBehavior.AFTER_EACH if mode is ExecutionMode.WATCHER else TestBehavior.BUILD,
+            test_behavior=TestBehavior.AFTER_EACH,
             # Assets of this platform are layers, declared in quintet.airflow.assets.
             emit_datasets=False,
             enable_owner_inheritance=False,

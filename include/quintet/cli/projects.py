@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
+from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -214,10 +214,10 @@ class _Progress:
 
 
 def _steps(outcome: Outcome) -> dict[str, float]:
-    steps: Counter[str] = Counter()
+    steps: defaultdict[str, float] = defaultdict(float)
     for task in outcome.tasks:
         if task.seconds and task.state == "success":
-            steps[".".join(task.task_id.split(".")[:2])] += task.seconds  # type: ignore[assignment]
+            steps[".".join(task.task_id.split(".")[:2])] += task.seconds
     return {name: round(seconds, 1) for name, seconds in steps.items()}
 
 

@@ -379,7 +379,7 @@ class _Generator:
         return self.start + timedelta(days=day)
 
     def _is_trading(self, day: int) -> bool:
-        quiet = Random(f"quiet:{self.seed}:{day}").random() < 0.02  # noqa: S311
+        quiet = Random(f"quiet:{self.seed}:{day}").random() < 0.02  # noqa: S311 - data, not secrets
         return self._date(day).weekday() != 5 and not quiet
 
     def _trading_day(self, number: int | None) -> int | None:

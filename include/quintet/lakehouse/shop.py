@@ -135,7 +135,7 @@ class Shop:
 
     def begin_day(self, day: int) -> None:
         """Let the shop's day happen: customers join, move, change segment, leave; products change price and text."""
-        rng = Random(f"changes:{self._seed}:{day}")  # noqa: S311
+        rng = Random(f"changes:{self._seed}:{day}")  # noqa: S311 - data, not secrets
         due = self._final // 2 + (self._final - self._final // 2) * (day + 1) // self._days
         while len(self.customers) < due:
             self._join(rng, day)

@@ -33,18 +33,18 @@ def main(url: str, query: str = "select count(*) from tpch.tiny.nation", wanted:
 def answer(url: str, query: str) -> list[Any]:
     """Send the query and follow its pages to the last, which ends it on the server. Raises ValueError and OSError."""
     headers = {"X-Trino-User": "check"}
-    request = urllib.request.Request(f"{url}/v1/statement", data=query.encode(), headers=headers)  # noqa: S310
+    request = urllib.request.Request(f"{url}/v1/statement", data=query.encode(), headers=headers)  # noqa: S310 - the lab's own URL
     end = time.monotonic() + LIMIT
     rows: list[Any] = []
     while time.monotonic() < end:
-        with urllib.request.urlopen(request, timeout=10) as reply:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=10) as reply:  # noqa: S310 - the lab's own URL
             page = json.load(reply)
         if "error" in page:
             raise ValueError(page["error"].get("message", "the query failed"))
         rows += page.get("data", [])
         if "nextUri" not in page:
             return rows
-        request = urllib.request.Request(page["nextUri"])  # noqa: S310
+        request = urllib.request.Request(page["nextUri"])  # noqa: S310 - the lab's own URL
     raise ValueError(f"no answer within {LIMIT} s")
 
 
