@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -40,14 +41,13 @@ def run_job(app_name: str, description: str, work: Work, arguments: Sequence[str
     Prints `RESULT {json}` at its end; an error's text goes to standard error and its exit code is returned.
     """
     options = _options(app_name, description, arguments)
-    try:
-        lab = load_lab()
-        result = work(lab, options, lambda: session(lab, app_name))
-    except QuintetError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    finally:
-        _stop()
+    with ExitStack() as started:
+        try:
+            lab = load_lab()
+            result = work(lab, options, lambda: started.enter_context(session(lab, app_name)))
+        except QuintetError as error:
+            sys.stderr.write(f"{error}\n")
+            return error.exit_code
     sys.stdout.write(f"RESULT {json.dumps(result, default=str)}\n")
     return 0
 
@@ -60,10 +60,3 @@ def _options(app_name: str, description: str, arguments: Sequence[str] | None) -
     parser.add_argument("--full-refresh", action="store_true", help="work on all files")
     return Options(**vars(parser.parse_args(arguments)))
 
-
-def _stop() -> None:
-    from pyspark.sql import SparkSession  # not at the top: a job's options can be asked for without Spark
-
-    running = SparkSession.getActiveSession()
-    if running is not None:
-        running.stop()
