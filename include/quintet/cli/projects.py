@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from quintet.cli.output import AsJson, print_json, print_table, say
+from quintet.cli.progress import progress
 from quintet.errors import GateError, InputError, LabError, VerifyError
 from quintet.settings import Lab, load_lab
 
 if TYPE_CHECKING:
     from quintet.lakehouse.truth import Truth
-    from quintet.runs.airflow import TaskState
     from quintet.runs.run import Outcome
 
 __all__ = ["register"]
@@ -118,7 +118,8 @@ def run(
         say("emptying the project's tables")
         runs.reset_project(lab, entry)
     try:
-        outcome = runs.start_and_follow(lab, dag or entry.entry_dag, parameters, _Progress(), approve=yes)
+        with progress() as follow:
+            outcome = runs.start_and_follow(lab, dag or entry.entry_dag, parameters, follow, approve=yes)
     except KeyboardInterrupt:
         say("no longer followed; a run that was named above goes on in Airflow")
         raise typer.Exit(130) from None
@@ -192,25 +193,6 @@ def verify(
             f"{len(failed)} of {len(found)} checks failed, first: {failed[0]['name']}",
             remedy=f"Look at the last run, then run again: quintet run {project}",
         )
-
-
-class _Progress:
-    """Tells each change of a task's state once, and how far the run is."""
-
-    def __init__(self) -> None:
-        self._told: dict[tuple[str, int], str | None] = {}
-
-    def tell(self, text: str) -> None:
-        say(text)
-
-    def look(self, tasks: list[TaskState], memory_mb: int) -> None:
-        done = sum(task.state in {"success", "skipped", "failed", "upstream_failed"} for task in tasks)
-        for task in tasks:
-            key = (task.task_id, task.map_index)
-            if self._told.get(key) != task.state and task.state in {"running", "success", "failed", "up_for_retry"}:
-                seconds = f" {task.seconds:.0f} s" if task.seconds and task.state != "running" else ""
-                say(f"[{done:3}/{len(tasks)}, {memory_mb} MB] {task.task_id} {task.state}{seconds}")
-            self._told[key] = task.state
 
 
 def _steps(outcome: Outcome) -> dict[str, float]:
