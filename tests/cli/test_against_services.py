@@ -119,6 +119,58 @@ def test_tables_without_trino_says_how_to_list_them_all_the_same(tmp_path: Path)
     assert "Without rows: quintet tables --no-count" in done.stderr
 
 
+# quarantine
+
+RECEIVED = ["536365", "85123A", None, "many", "2025-01-01 08:00:00", "2.55", None, "EIRE"]
+FILES: Rows = [
+    ["small.csv", 1, "open", "price", 3, 4, "2025-01-02 06:00:00"],
+    ["big.csv", 2, "open", "pieces,price", 4, 9, "2025-01-02 07:00:00"],
+    ["big.csv", 2, "open", "pieces", 2, 7, "2025-01-02 06:00:00"],
+]
+HELD: Rows = [
+    ["big.csv", 2, 7, "2025-01-01", "open", "pieces,price", "run", "2025-01-02 06:00:00", None, *RECEIVED],
+]
+
+
+def test_the_quarantine_is_listed_by_file_with_what_broke(home: Path, trino: TrinoServer) -> None:
+    trino.answer = lambda _: FILES
+    header, big, small = quintet("quarantine", "list", "lakehouse", home=home).stdout.splitlines()
+    assert header.split() == ["file", "version", "status", "rows", "rules", "first_line", "detected_at"]
+    assert big.split() == ["big.csv", "2", "open", "6", "pieces:", "6,", "price:", "4", "7", "2025-01-02", "06:00:00"]
+    assert small.startswith("small.csv")
+    rows = json.loads(quintet("quarantine", "list", "lakehouse", "--json", home=home).stdout)["rows"]
+    assert [(row["file"], row["rows"], row["first_line"]) for row in rows] == [("big.csv", 6, 7), ("small.csv", 3, 4)]
+    assert rows[0]["rules"] == {"pieces": 6, "price": 4}
+
+
+def test_rows_in_quarantine_are_shown_as_received(home: Path, trino: TrinoServer) -> None:
+    trino.answer = lambda _: HELD
+    header, row = quintet("quarantine", "show", "lakehouse", "--file", "big.csv", home=home).stdout.splitlines()
+    assert header.split()[:6] == ["file", "version", "line", "status", "reasons", "decided_by"]
+    assert row.split()[:6] == ["big.csv", "2", "7", "open", "pieces,", "price"]
+    assert row.endswith("EIRE")
+    (told,) = json.loads(quintet("quarantine", "show", "lakehouse", "--json", home=home).stdout)["rows"]
+    assert (told["file"], told["reasons"], told["run_id"]) == ("big.csv", ["pieces", "price"], "run")
+    assert list(told["received"].values()) == RECEIVED
+
+
+def test_what_is_asked_of_the_quarantine_goes_to_trino_as_values(home: Path, trino: TrinoServer) -> None:
+    trino.answer = lambda text: HELD if "FROM delta" in text else [[1]]
+    given = ["--file", "o'clock.csv", "--rule", "price", "--status", "open", "--limit", "5"]
+    quintet("quarantine", "show", "lakehouse", *given, home=home)
+    asked = trino.asked[-1]
+    assert "_source_file = ? AND _status = ? AND contains(split(_reasons, '',''), ?)" in asked
+    assert asked.endswith("LIMIT 5' USING 'o''clock.csv','open','price'")
+
+
+@pytest.mark.parametrize("verb", ["list", "show"])
+def test_an_empty_quarantine_is_said_to_be_so(home: Path, trino: TrinoServer, verb: str) -> None:
+    trino.answer = lambda _: []
+    done = quintet("quarantine", verb, "lakehouse", home=home)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "nothing is in quarantine\n")
+    assert json.loads(quintet("quarantine", verb, "lakehouse", "--json", home=home).stdout) == {"rows": []}
+
+
 # verify
 
 

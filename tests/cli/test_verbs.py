@@ -29,7 +29,7 @@ NEEDED = {
     "quintet history": ["delta.silver_lakehouse.invoice_lines"],
     "quintet rollback": ["delta.silver_lakehouse.invoice_lines", "1"],
     "quintet quarantine list": ["lakehouse"],
-    "quintet quarantine show": ["lakehouse", "--file", "2025-01-01.csv"],
+    "quintet quarantine show": ["lakehouse"],
     "quintet quarantine replay": ["lakehouse", "--by", "ann"],
 }
 #: What works without a lab.

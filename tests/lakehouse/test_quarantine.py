@@ -137,10 +137,10 @@ def test_files_are_listed_by_rows_with_what_broke() -> None:
     later = AT.replace(hour=7)
     found = quarantine._files(
         [
-            ["small.csv", 1, "open", PRICE, 3, AT],
-            ["big.csv", 2, "open", f"{PIECES},{PRICE}", 4, later],
-            ["big.csv", 2, "open", PRICE, 1, AT],
-            ["big.csv", 1, "superseded", PRICE, 9, AT],
+            ["small.csv", 1, "open", PRICE, 3, 2, AT],
+            ["big.csv", 2, "open", f"{PIECES},{PRICE}", 4, 7, later],
+            ["big.csv", 2, "open", PRICE, 1, 31, AT],
+            ["big.csv", 1, "superseded", PRICE, 9, 2, AT],
         ]
     )
     assert [(file.file, file.version, file.status, file.rows) for file in found] == [
@@ -149,7 +149,8 @@ def test_files_are_listed_by_rows_with_what_broke() -> None:
         ("small.csv", 1, "open", 3),
     ]
     assert found[1].rules == {PRICE: 5, PIECES: 4}
-    assert found[1].detected_at == AT
+    assert list(found[1].rules) == [PRICE, PIECES]
+    assert (found[1].first_line, found[1].detected_at) == (7, AT)
 
 
 def test_a_row_is_shown_as_received() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -17,12 +17,19 @@ from quintet.cli.output import AsJson, print_json, print_table, say
 from quintet.errors import QuintetError
 from quintet.settings import load_lab
 
+if TYPE_CHECKING:
+    from quintet.lakehouse.quarantine import HeldFile, HeldRow
+
 __all__ = ["register"]
 
 #: The clone that the command runs from.
 ROOT = Path(__file__).parents[3]
 
 Slug = Annotated[str, typer.Argument(help="Slug of the project.")]
+BrokenRule = Annotated[str | None, typer.Option("--rule", help="Rule that the rows broke.")]
+Status = Annotated[
+    Literal["open", "replayed", "superseded"] | None, typer.Option("--status", help="Only rows in this state.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -130,27 +137,45 @@ def _travel(verb: str, name: str, *arguments: str) -> Any:
     return run_module(load_lab(), "spark", "quintet.lake.timetravel", verb, catalogue.table(name).full_name, *arguments)
 
 
-def list_quarantine(project: Slug, as_json: AsJson = False) -> None:
-    """Count the rows in quarantine by file, reason and status."""
-    names, rows = _ask(
-        "select _source_file as file, _file_version as version, _reasons as reasons, _status as status, "
-        'count(*) as "rows", min(_line_number) as first_line '
-        f"from {_table(project)} group by 1, 2, 3, 4 order by 1, 2, 3"
-    )
-    _show(names, rows, as_json=as_json)
+def list_quarantine(project: Slug, status: Status = None, as_json: AsJson = False) -> None:
+    """Count the rows in quarantine by file and status, and how many broke each rule."""
+    from quintet.lakehouse.quarantine import list_files
+
+    _require_quarantine(project)
+    found = list_files(load_lab(), status=status)
+    rows = [
+        {**vars(held), "rules": ", ".join(f"{rule}: {rows}" for rule, rows in held.rules.items())} for held in found
+    ]
+    _show_held(found, rows, as_json=as_json)
 
 
 def show_quarantine(
     project: Slug,
-    file: Annotated[str, typer.Option(help="Name of the file.")],
+    file: Annotated[str | None, typer.Option(help="Name of the file.")] = None,
+    rule: BrokenRule = None,
+    status: Status = None,
     limit: Annotated[int, typer.Option(min=1, help="Rows at most.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """Show the rows of one file in quarantine, as received."""
-    names, rows = _ask(
-        f"select * from {_table(project)} where _source_file = ? order by _line_number limit {limit}", file
-    )
-    _show(names, rows, as_json=as_json)
+    """Show rows in quarantine as received, by file and line."""
+    from quintet.lakehouse.quarantine import show_rows
+
+    _require_quarantine(project)
+    found = show_rows(load_lab(), file=file, rule=rule, status=status, limit=limit)
+    # A terminal is not wide enough for all that is known of a row: JSON has it.
+    rows = [
+        {
+            "file": held.file,
+            "version": held.version,
+            "line": held.line,
+            "status": held.status,
+            "reasons": ", ".join(held.reasons),
+            "decided_by": held.decided_by,
+            **held.received,
+        }
+        for held in found
+    ]
+    _show_held(found, rows, as_json=as_json)
 
 
 def replay_quarantine(
@@ -158,14 +183,14 @@ def replay_quarantine(
     by: Annotated[str, typer.Option(help="Who decides: it is written beside the rows.")],
     file: Annotated[str | None, typer.Option(help="Name of the file.")] = None,
     line: Annotated[list[int] | None, typer.Option(help="Line of the file.")] = None,
-    rule: Annotated[str | None, typer.Option(help="Rule that the rows broke.")] = None,
+    rule: BrokenRule = None,
     as_json: AsJson = False,
 ) -> None:
     """Accept rows as they are; the next run publishes them. Without file and rule: every open row."""
     from quintet.lakehouse.quarantine import replay_command
     from quintet.runs.programs import run_command
 
-    _table(project)
+    _require_quarantine(project)
     lab = load_lab()
     done = run_command(lab, replay_command(lab, by=by, file=file, lines=line or [], rule=rule))
     if as_json or not isinstance(done, dict):
@@ -174,26 +199,25 @@ def replay_quarantine(
         print_table(("", ""), done.items())
 
 
-def _table(slug: str) -> str:
-    for entry in catalogue.project(slug).tables:
-        if entry.name.endswith("__quarantine"):
-            return entry.full_name
-    raise QuintetError(f"project {slug} has no quarantine")
+def _require_quarantine(slug: str) -> None:
+    if not any(entry.name.endswith("__quarantine") for entry in catalogue.project(slug).tables):
+        raise QuintetError(f"project {slug} has no quarantine")
 
 
-def _show(names: list[str], rows: list[list[Any]], *, as_json: bool) -> None:
+def _show_held(found: Sequence[HeldFile | HeldRow], rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    """Print what was found whole, or its rows as people read them."""
     if as_json:
-        print_json({"rows": [dict(zip(names, row, strict=True)) for row in rows]})
+        print_json({"rows": [vars(held) for held in found]})
     elif rows:
-        print_table(names, rows)
+        print_table(tuple(rows[0]), (tuple(row.values()) for row in rows))
     else:
         say("nothing is in quarantine")
 
 
-def _ask(statement: str, *parameters: Any) -> tuple[list[str], list[list[Any]]]:
+def _ask(statement: str) -> tuple[list[str], list[list[Any]]]:
     from quintet.lake.trino import connect, query_with_names
 
-    return query_with_names(connect(load_lab()), statement, parameters)
+    return query_with_names(connect(load_lab()), statement)
 
 
 def _columns(name: str, *, as_json: bool) -> None:

@@ -34,13 +34,14 @@ _TOLD = (
 
 @dataclass(frozen=True)
 class HeldFile:
-    """A file version with rows in quarantine in one state; `rules`: how many rows broke each."""
+    """A file version with rows in quarantine in one state; `rules`: how many rows broke each, most first."""
 
     file: str
     version: int
     status: str
     rows: int
     rules: dict[str, int]
+    first_line: int
     detected_at: datetime
 
 
@@ -60,7 +61,7 @@ class HeldRow:
     received: dict[str, str | None]
 
 
-def list_files(lab: Lab, *, status: str | None = "open") -> list[HeldFile]:
+def list_files(lab: Lab, *, status: str | None = None) -> list[HeldFile]:
     """Files with rows in quarantine, those with most rows first; of one state (open, replayed, superseded) or of all.
 
     Raises:
@@ -68,13 +69,13 @@ def list_files(lab: Lab, *, status: str | None = "open") -> list[HeldFile]:
 
     """
     where, given = _where({"_status": status})
-    columns = "_source_file, _file_version, _status, _reasons, count(*), min(_detected_at)"
+    columns = "_source_file, _file_version, _status, _reasons, count(*), min(_line_number), min(_detected_at)"
     statement = f"SELECT {columns} FROM {QUARANTINE.full_name}{where} GROUP BY 1, 2, 3, 4"
     return _files(_ask(lab, statement, given))
 
 
 def show_rows(
-    lab: Lab, *, file: str | None = None, rule: str | None = None, status: str | None = None, limit: int = 20
+    lab: Lab, *, file: str | None = None, rule: str | None = None, status: str | None = None, limit: int
 ) -> list[HeldRow]:
     """Rows in quarantine by file and line: of a file, that broke a rule, in a state.
 
@@ -123,18 +124,26 @@ def _where(wanted: Mapping[str, str | None]) -> tuple[str, list[str]]:
 
 
 def _files(rows: Sequence[Sequence[Any]]) -> list[HeldFile]:
-    counts: Counter[tuple[str, int, str]] = Counter()
-    rules: dict[tuple[str, int, str], Counter[str]] = {}
-    first: dict[tuple[str, int, str], datetime] = {}
-    for file, version, status, reasons, number, detected_at in rows:
-        key = (file, version, status)
-        counts[key] += number
-        rules.setdefault(key, Counter()).update(dict.fromkeys(reasons.split(","), number))
-        first[key] = min(detected_at, first.get(key, detected_at))
-    return [
-        HeldFile(*key, rows=number, rules=dict(rules[key].most_common()), detected_at=first[key])
-        for key, number in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
-    ]
+    groups: dict[tuple[str, int, str], list[Sequence[Any]]] = {}
+    for file, version, status, *figures in rows:
+        groups.setdefault((file, version, status), []).append(figures)
+    found = [_file(key, figures) for key, figures in groups.items()]
+    return sorted(found, key=lambda held: (-held.rows, held.file, held.version, held.status))
+
+
+def _file(key: tuple[str, int, str], figures: Sequence[Sequence[Any]]) -> HeldFile:
+    """Add up what is known for each combination of broken rules."""
+    rules: Counter[str] = Counter()
+    for reasons, number, _, _ in figures:
+        rules.update(dict.fromkeys(reasons.split(","), number))
+    _, numbers, first_lines, times = zip(*figures, strict=True)
+    return HeldFile(
+        *key,
+        rows=sum(numbers),
+        rules=dict(rules.most_common()),
+        first_line=min(first_lines),
+        detected_at=min(times),
+    )
 
 
 def _row(values: Sequence[Any]) -> HeldRow:
