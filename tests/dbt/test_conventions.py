@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from quintet.dbt import PROFILE, TARGET
+from labs import lab_below
+from quintet.dbt import PROFILE, TARGET, environment
 
 PROJECT = Path(__file__).parents[2] / "dbt"
 MARTS = sorted((PROJECT / "models" / "marts").glob("*/*.sql"))
@@ -147,6 +148,13 @@ def test_a_singular_test_is_reached_by_building_one_mart_or_snapshot(test: Path)
     assert any(compared <= {built.stem} | ancestors(built.stem) for built in [*MARTS, *SNAPSHOTS])
 
 
+@pytest.mark.parametrize("test", sorted((PROJECT / "tests").glob("*.sql")), ids=lambda test: test.stem)
+def test_a_test_over_gold_belongs_to_no_model_below_it(test: Path) -> None:
+    """Airflow goes on after a model when all tests that read it have ended: from staging on, everything would wait."""
+    built = {path.stem for path in [*MARTS, *SNAPSHOTS]}
+    assert parents(test) <= built, "ask the source in the place of its staging model"
+
+
 @pytest.mark.parametrize("mart", MARTS, ids=lambda mart: mart.stem)
 def test_a_mart_that_computes_has_a_unit_test(mart: Path) -> None:
     if COMPUTES.search(statement(mart)):
@@ -218,10 +226,13 @@ def test_every_source_has_a_table_whose_age_is_watched_and_an_old_one_only_warns
         assert all(table["description"].startswith("One row a ") for table in source["tables"])
 
 
-def test_only_tests_whose_parents_are_built_run_and_dbt_does_not_call_home() -> None:
+def test_only_tests_whose_parents_are_built_run_and_dbt_does_not_call_home(tmp_path: Path) -> None:
     flags = read(PROJECT / "dbt_project.yml")["flags"]
     assert flags["indirect_selection"] == "buildable"
     assert flags["send_anonymous_usage_stats"] is False
+    given = environment(lab_below(tmp_path))
+    assert given["DBT_INDIRECT_SELECTION"] == flags["indirect_selection"], "a model tried again would lose tests"
+    assert given["DBT_SEND_ANONYMOUS_USAGE_STATS"] == "false"
 
 
 def test_the_profile_has_the_target_that_the_lab_calls() -> None:
