@@ -1,5 +1,5 @@
--- Every line of silver is in exactly one of the four sums of a day. Silver itself is asked, not its staging model: a test
--- belongs to each model that it reads, and Airflow waits for it before it builds anything from that model.
+-- Every line of silver is in exactly one of the four sums of a day. Silver itself is asked, not its staging model:
+-- a test belongs to each model that it reads, and Airflow waits for it before it builds anything from that model.
 with silver as (
 
     select sum(line_amount_gbp) as total_gbp
