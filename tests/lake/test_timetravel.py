@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 
 from bronze import with_tables
 from quintet.catalogue import Table
@@ -153,6 +154,43 @@ def test_the_care_of_a_table_brings_no_rows(lake: Lab) -> None:
     assert row_version(lake, INVOICE_LINES) == 3
     append_rows(lake, INVOICE_LINES, 1, first=1000)
     assert row_version(lake, INVOICE_LINES) == 7
+
+
+def without_its_first_commits(lab: Lab, number: int) -> None:
+    """Make the first commits unreadable, as if the log were too long to be read; the table lives from a checkpoint."""
+    path = delta_path(lab, INVOICE_LINES)
+    DeltaTable(path).create_checkpoint()
+    for version in range(number):
+        (path / "_delta_log" / f"{version:020}.json").write_text("no commit", encoding="utf-8")
+    append_rows(lab, INVOICE_LINES, 1, first=1000)
+
+
+def test_only_the_end_of_the_log_tells_which_version_brought_the_rows(lake: Lab) -> None:
+    without_its_first_commits(lake, 3)
+    with pytest.raises(DeltaError):
+        DeltaTable(delta_path(lake, INVOICE_LINES)).history()
+    assert row_version(lake, INVOICE_LINES) == 4
+    DeltaTable(delta_path(lake, INVOICE_LINES)).optimize.compact()
+    assert version_of(lake, INVOICE_LINES) == 5
+    with pytest.raises(DeltaError):
+        DeltaTable(delta_path(lake, INVOICE_LINES)).history()
+    assert row_version(lake, INVOICE_LINES) == 4
+
+
+def test_rolling_back_reads_no_more_of_the_log_than_the_version(lake: Lab) -> None:
+    append_rows(lake, INVOICE_LINES, 2, first=2000)
+    without_its_first_commits(lake, 3)
+    assert rollback(lake, INVOICE_LINES, 5)["rows"] == 100
+
+
+def test_rows_that_no_known_commit_brought_are_those_of_the_latest_version(lake: Lab) -> None:
+    """The commit that wrote them has left the log; what is left is of the care of the tables."""
+    join_and_remove(lake)
+    path = delta_path(lake, INVOICE_LINES)
+    DeltaTable(path).create_checkpoint()
+    for version in range(4):
+        (path / "_delta_log" / f"{version:020}.json").unlink()
+    assert row_version(lake, INVOICE_LINES) == version_of(lake, INVOICE_LINES) == 6
 
 
 def test_the_program_prints_its_result_as_its_last_line(

@@ -49,12 +49,12 @@ def rollback(lab: Lab, table: Table, version: int) -> dict[str, Any]:
     path = _path(lab, table)
     delta = DeltaTable(path)
     current = delta.version()
-    known = [int(commit["version"]) for commit in delta.history()]
-    rows, missing = _state(path, version) if version in known else (None, 0)
+    rows, missing = _state(path, version) if 0 <= version <= current else (None, 0)
     if rows is None:
-        raise versions.unknown(table, version, [number for number in known if _state(path, number)[0] is not None])
+        known = [number for number in _numbers(delta) if _state(path, number)[0] is not None]
+        raise versions.unknown(table, version, known)
     if missing:
-        whole = [number for number in known if _state(path, number)[1] == 0]
+        whole = [number for number in _numbers(delta) if _state(path, number)[1] == 0]
         raise VersionError(
             f"version {version} of {table.full_name} cannot be read any more: {missing} of its files were removed "
             "by the care of the tables",
@@ -66,10 +66,21 @@ def rollback(lab: Lab, table: Table, version: int) -> dict[str, Any]:
 
 
 def row_version(lab: Lab, table: Table) -> int:
-    """Version that brought the present rows of a Delta table: later ones, if any, are of the care of the tables."""
+    """Version that brought the present rows of a Delta table: later ones, if any, are of the care of the tables.
+
+    Only the end of the log is read, which the care has made longer since, not what was written before.
+    """
     delta = DeltaTable(_path(lab, table))
-    changes = (commit["version"] for commit in delta.history() if commit.get("operation") not in _SAME_ROWS)
-    return int(next(changes, delta.version()))
+    commits = delta.version() + 1
+    # Mostly it is the last commit: after care it is a few earlier.
+    window = 1
+    while True:
+        for commit in delta.history(window):
+            if commit.get("operation") not in _SAME_ROWS:
+                return int(commit["version"])
+        if window >= commits:
+            return int(delta.version())
+        window *= 2
 
 
 def _path(lab: Lab, table: Table) -> Path:
@@ -77,6 +88,11 @@ def _path(lab: Lab, table: Table) -> Path:
     if not DeltaTable.is_deltatable(str(path)):
         raise VersionError(f"the table {table.full_name} is not at {path}", remedy="Run: make install")
     return path
+
+
+def _numbers(delta: DeltaTable) -> list[int]:
+    """Versions that the log tells of, latest first: it is read as a whole."""
+    return [int(commit["version"]) for commit in delta.history()]
 
 
 def _state(path: Path, version: int) -> tuple[int | None, int]:
