@@ -3,12 +3,15 @@
 Three ways, the cheapest first: two exact doubles and one rounding (Clinger's fast path), the product with a 128-bit
 power of five (Eisel-Lemire), and for the rare text that neither decides the status `UNDECIDED`: the caller asks
 Python. Tested against `float` on random texts and on the halves between doubles.
+
+`quintet.timeseries.linekernel` compiles `parse_decimal` into its own loops: touch that file after a change here.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from quintet.timeseries.compiled import kernel
 
 __all__ = ["INTEGER", "INVALID", "OVERFLOW", "REAL", "UNDECIDED", "parse_decimal"]
 
@@ -51,7 +54,7 @@ _EXACT_MANTISSA = np.uint64(1 << 53)
 _NINETEEN_DIGITS = np.uint64(10**18)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel
 def _multiply(left, right):  # type: ignore[no-untyped-def]
     """The 128-bit product of two words as (high, low)."""
     left_low, left_high = left & _HALF_MASK, left >> _U32
@@ -62,7 +65,7 @@ def _multiply(left, right):  # type: ignore[no-untyped-def]
     return left_high * right_high + (middle >> _U32) + (other >> _U32), (other << _U32) | (low & _HALF_MASK)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _eisel_lemire(mantissa, power, out):  # type: ignore[no-untyped-def]
     """Bits of mantissa * 10^power into out[0]; status REAL, OVERFLOW or UNDECIDED. Source: Lemire (2021), section 5."""
     if mantissa == _U0 or power < _MIN_POWER:
@@ -108,7 +111,7 @@ def _eisel_lemire(mantissa, power, out):  # type: ignore[no-untyped-def]
     return REAL
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def parse_decimal(text, start, end, bits):  # type: ignore[no-untyped-def]
     """Read the longest number at text[start:end]; its value goes to bits (uint64[2]) as the bits of a float64.
 

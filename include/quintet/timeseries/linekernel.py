@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from quintet.timeseries.compiled import kernel
 from quintet.timeseries.decimals import INTEGER, INVALID, OVERFLOW, UNDECIDED, parse_decimal
 
 __all__ = ["ERRORS", "POINTS", "REASONS", "UNDECIDED_VALUES", "KeyTable", "scan_lines"]
@@ -73,7 +73,7 @@ class KeyTable:
         return bytes(self.arena[self.ends[number] : self.ends[number + 1]])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _rehash(slots, hashes, keys):  # type: ignore[no-untyped-def]
     mask = np.uint64(len(slots) - 1)
     for key in range(keys):
@@ -83,7 +83,7 @@ def _rehash(slots, hashes, keys):  # type: ignore[no-untyped-def]
         slots[slot] = key
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _find(text, start, middle, name, end, hash_, slots, hashes, ends, arena, progress):  # type: ignore[no-untyped-def]
     """Number of the key text[start:middle], text[name:end]; a new one is added; -1 when there is no room."""
     mask = np.uint64(len(slots) - 1)
@@ -123,7 +123,7 @@ def _find(text, start, middle, name, end, hash_, slots, hashes, ends, arena, pro
     return keys
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _word(text, start, end, bits):  # type: ignore[no-untyped-def]
     """Whether text[start:end] is true, false, nan or inf with a sign; its value goes to bits[0]."""
     length = end - start
@@ -157,7 +157,7 @@ def _word(text, start, end, bits):  # type: ignore[no-untyped-def]
     return False
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _time(text, start, end, scale, out):  # type: ignore[no-untyped-def]
     """The timestamp text[start:end] times `scale` into out[0]; 0 or the code of an error."""
     position = start
@@ -184,7 +184,7 @@ def _time(text, start, end, scale, out):  # type: ignore[no-untyped-def]
     return 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def scan_lines(  # type: ignore[no-untyped-def]
     text, scale, now, seed, slots, hashes, ends, arena, progress, series, times, values, lines, errors, undecided
 ):

@@ -1,0 +1,83 @@
+"""Writing over HTTP: bodies become batches in threads, so that the event loop stays free for other requests."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from quintet.timeseries.bodies import gunzip
+from quintet.timeseries.counters import Counters
+from quintet.timeseries.lineprotocol import PRECISIONS, LineError, LineParser, Precision
+from quintet.timeseries.quotas import PointQuota
+from quintet.timeseries.storage import Storage
+
+__all__ = ["Ingest", "PartialWriteError", "precision_of"]
+
+#: Refused lines that an answer lists; all of them are counted.
+_LISTED = 100
+_PRECISION_NAMES: dict[str, Precision] = {"": "ns", "n": "ns", "u": "us", "µ": "us", "ns": "ns", "us": "us", "ms": "ms"}
+
+
+class PartialWriteError(Exception):
+    """Some lines were refused; the points of the others are stored."""
+
+    def __init__(self, written: int, errors: list[LineError]) -> None:
+        lines = f"{len(errors)} line{'s' if len(errors) > 1 else ''}"
+        listed = "; ".join(f"line {error.line}: {error.reason}" for error in errors[:3])
+        more = f"; and {len(errors) - 3} more" if len(errors) > 3 else ""
+        super().__init__(f"partial write: {lines} refused, {written} points written: {listed}{more}")
+        self.written = written
+        self.errors = errors[:_LISTED]
+        self.refused = len(errors)
+
+
+@dataclass
+class Ingest:
+    """What writes share: the store, the quota, the counters; a parser for each thread."""
+
+    store: Storage
+    quota: PointQuota
+    counters: Counters
+    body_limit: int
+
+    def __post_init__(self) -> None:
+        self._threads = threading.local()
+
+    def lines(self, body: bytes, *, encoding: str, precision: Precision, name: str) -> int:
+        """Store a body of line protocol for the token `name`; the number of points.
+
+        Raises:
+            BodyError: the body cannot be unpacked within the limit.
+            QuotaError: the token has written too much of late; nothing was stored.
+            PartialWriteError: some lines were refused.
+            PointsRefusedError: the store takes none of it.
+
+        """
+        self.quota.take(name, 0)
+        parsed = self._parser().parse(gunzip(body, encoding, self.body_limit), precision=precision)
+        points = len(parsed.batch)
+        if points:
+            self.quota.take(name, points)
+            self.store.append(parsed.batch)
+        self.counters.add("points_written_total", points, protocol="line")
+        if parsed.errors:
+            self.counters.add("lines_refused_total", len(parsed.errors))
+            raise PartialWriteError(points, parsed.errors)
+        return points
+
+    def _parser(self) -> LineParser:
+        parser: LineParser | None = getattr(self._threads, "parser", None)
+        if parser is None:
+            parser = self._threads.parser = LineParser()
+        return parser
+
+
+def precision_of(text: str, refuse: Callable[[str], Exception]) -> Precision:
+    """The precision of a request, in InfluxDB's spellings of version 1 and 2."""
+    if text == "s":
+        return "s"
+    found = _PRECISION_NAMES.get(text)
+    if found is None:
+        raise refuse(f"precision {text!r}: choose among {', '.join(PRECISIONS)}")
+    return found

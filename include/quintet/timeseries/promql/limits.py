@@ -1,0 +1,71 @@
+"""How much a query may touch."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from quintet.timeseries.promql.errors import QueryLimitError, QueryTimeoutError
+
+__all__ = ["Budget", "QueryLimits"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueryLimits:
+    """points: read from the store by one query; series: read by one selector; seconds: time; steps: of a range."""
+
+    points: int = 50_000_000
+    series: int = 100_000
+    seconds: float = 60.0
+    steps: int = 11_000
+
+
+@dataclass
+class Budget:
+    """What is left of the limits during one query."""
+
+    limits: QueryLimits
+    points: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    def check_time(self) -> None:
+        """Refuse to go on after the time is up.
+
+        Raises:
+            QueryTimeoutError: it is.
+
+        """
+        if time.monotonic() - self.started > self.limits.seconds:
+            raise QueryTimeoutError(
+                f"the query took more than {self.limits.seconds:g} s", remedy="Ask for fewer series or a shorter time"
+            )
+
+    def take(self, points: int, series: int = 0) -> None:
+        """Count points that are going to be read.
+
+        Raises:
+            QueryLimitError: more than the query may touch.
+
+        """
+        self.points += points
+        for count, limit, what in (
+            (self.points, self.limits.points, "points"),
+            (series, self.limits.series, "series"),
+        ):
+            if count > limit:
+                raise QueryLimitError(
+                    f"the query touches {count} {what}, the limit is {limit}",
+                    remedy="Select fewer series or a shorter time",
+                )
+
+    def check_steps(self, steps: int) -> None:
+        """Refuse a range of too many steps.
+
+        Raises:
+            QueryLimitError: it has more than the limit.
+
+        """
+        if steps > self.limits.steps:
+            raise QueryLimitError(
+                f"the range has {steps} steps, the limit is {self.limits.steps}", remedy="Take a larger step"
+            )

@@ -1,0 +1,56 @@
+"""What the query layer and the service ask of a store; `quintet.timeseries.store.Store` gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from quintet.timeseries.model import (
+    Batch,
+    Cardinality,
+    CompactReport,
+    Labels,
+    Matcher,
+    Scan,
+    ScanStats,
+    StoreStats,
+)
+
+__all__ = ["Storage"]
+
+
+class Storage(Protocol):
+    """A store of points, used by many threads at once; intervals are `[start, end)`, ns."""
+
+    def append(self, batch: Batch, /) -> int:
+        """Store a batch; the points accepted."""
+
+    def scan(self, matchers: Sequence[Matcher], start: int, end: int, /) -> Scan:
+        """The points of the series that match."""
+
+    def explain(self, matchers: Sequence[Matcher], start: int, end: int, /) -> ScanStats:
+        """What `scan` would touch."""
+
+    def series(self, matchers: Sequence[Matcher], start: int, end: int, /) -> list[Labels]:
+        """The series that match and have points."""
+
+    def label_names(self) -> list[str]:
+        """Names of labels, sorted."""
+
+    def label_values(self, name: str, /) -> list[str]:
+        """Values of a label, sorted."""
+
+    def cardinality(self) -> Cardinality:
+        """Numbers of series."""
+
+    def delete(self, matchers: Sequence[Matcher], start: int, end: int, /) -> int:
+        """Delete points; the series concerned."""
+
+    def flush(self) -> None:
+        """Write what is in memory as a block."""
+
+    def compact(self) -> CompactReport:
+        """Merge blocks."""
+
+    def stats(self) -> StoreStats:
+        """Figures."""
