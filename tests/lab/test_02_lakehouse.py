@@ -33,3 +33,6 @@ def test_the_pages_of_the_run_are_published(installed: LabUnderTest, shop: Shop)
     assert (docs / "data_docs" / "index.html").is_file()
     judged = [page.read_text(encoding="utf-8") for page in (docs / "data_docs" / "validations").rglob("*.html")]
     assert any("unit_price_gbp" in page for page in judged)
+    offline = docs / "data_docs" / "static" / "offline" / "tables.js"
+    assert offline.is_file()
+    assert [page for page in judged if offline.name not in page or 'src="http' in page] == []

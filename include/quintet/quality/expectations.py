@@ -26,6 +26,7 @@ from quintet.quality.evaluate import GroupFigures
 from quintet.quality.frames import Referential, Unique
 from quintet.quality.model import FrameRule, GroupRule, RowRule, Rule, RuleResult, Severity, Suite
 from quintet.quality.names import file_name
+from quintet.quality.pages import take_offline
 from quintet.quality.rows import Castable, InSet, Length, Matches, NotNull, Range
 
 __all__ = ["KEPT_RUNS", "Opinion", "publish", "start_import"]
@@ -99,6 +100,7 @@ def publish(
     groups = context.data_sources.add_pandas(name="groups").add_dataframe_asset(name=f"{suite.name}_groups")
     _run(context, groups, f"{suite.name}_groups", _of_groups(suite.groups), _group_frame(suite, results, batch), run)
     _forget(site, store)
+    take_offline(site)
     return opinions
 
 
