@@ -38,10 +38,12 @@ def alert(**given: Any) -> Alert:
 class Inbox(BaseHTTPRequestHandler):
     """Keeps what is posted; answers what its server says."""
 
+    server: Any
+
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.received.append((self.path, self.headers["Content-Type"], json.loads(body)))  # type: ignore[attr-defined]
-        self.send_response(self.server.status)  # type: ignore[attr-defined]
+        self.server.received.append((self.path, self.headers["Content-Type"], json.loads(body)))
+        self.send_response(self.server.status)
         self.end_headers()
 
     def log_message(self, format: str, *arguments: Any) -> None:
@@ -133,6 +135,8 @@ def test_a_receiver_that_fails_costs_a_warning_and_no_alert(
 class Mailbox(socketserver.StreamRequestHandler):
     """As much of SMTP as one message needs."""
 
+    server: Any
+
     def handle(self) -> None:
         self.wfile.write(b"220 here\r\n")
         in_data = False
@@ -141,7 +145,7 @@ class Mailbox(socketserver.StreamRequestHandler):
             if in_data:
                 in_data = line != "."
                 if in_data:
-                    self.server.received.append(line)  # type: ignore[attr-defined]
+                    self.server.received.append(line)
                     continue
             elif line.upper() == "DATA":
                 in_data = True
