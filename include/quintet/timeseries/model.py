@@ -97,7 +97,11 @@ class Batch:
 
 @dataclass(frozen=True)
 class ScanStats:
-    """What a scan touched, counted: pruned blocks and chunks are in the totals only. bytes_read: stored bytes."""
+    """What a scan touches, counted; pruned blocks and chunks are in the totals only.
+
+    points: decoded from chunks, before they are cut to the interval; bytes_read: stored bytes of those chunks;
+    head_points: points of the series concerned in memory.
+    """
 
     blocks_total: int = 0
     blocks_read: int = 0
@@ -186,7 +190,11 @@ class CompactReport:
 
 @dataclass(frozen=True)
 class StoreStats:
-    """Figures of an open store. wal_cut_bytes: torn tail that open cut off (never acknowledged points)."""
+    """Figures of an open store. wal_cut_bytes: torn tail that open cut off (never acknowledged points).
+
+    quarantined: segments of the log set aside at open. trouble: what went wrong in the background and is tried
+    again; empty: nothing.
+    """
 
     points_head: int = 0
     points_blocks: int = 0
@@ -201,6 +209,8 @@ class StoreStats:
     refused_points: int = 0
     wal_syncs: int = 0
     wal_cut_bytes: int = 0
+    quarantined: int = 0
     tombstones: int = 0
+    trouble: str = ""
     min_time: int | None = None
     max_time: int | None = None

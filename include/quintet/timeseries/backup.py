@@ -1,0 +1,133 @@
+"""Snapshot, restore, check and repair of whole stores."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from quintet.timeseries import manifest
+from quintet.timeseries.block import Block
+from quintet.timeseries.blockset import BlockSet
+from quintet.timeseries.errors import CorruptionError, StoreError
+from quintet.timeseries.files import link_or_copy, sync_folder
+from quintet.timeseries.lock import StoreLock
+from quintet.timeseries.manifest import Entry, Manifest
+from quintet.timeseries.tiers import FolderTier
+from quintet.timeseries.wal import segments
+
+__all__ = ["check", "repair", "restore", "snapshot"]
+
+
+def snapshot(blocks: BlockSet, target: Path) -> None:
+    """Link all blocks, of every tier, to a new folder; it appears whole or not at all."""
+    _refuse_filled(target)
+    aside = _fresh(target)
+    for entry in blocks.state.entries:
+        link_or_copy(blocks.tier(entry.tier).local(entry.facts.name), aside / "blocks" / entry.facts.name)
+    _finish(aside, target, blocks.state)
+
+
+def restore(source: Path, target: Path) -> None:
+    """Copy a snapshot after reading all of it; the copy shares no file with it."""
+    _refuse_filled(target)
+    state = manifest.load(source)
+    aside = _fresh(target)
+    tier = FolderTier("hot", aside / "blocks")
+    try:
+        for entry in state.entries:
+            path = source / "blocks" / entry.facts.name
+            tier.put(path) if path.exists() else None
+            block = Block(tier.local(entry.facts.name) if path.exists() else path)
+            block.verify()
+    except BaseException:
+        shutil.rmtree(aside)
+        raise
+    _finish(aside, target, state)
+
+
+def _refuse_filled(target: Path) -> None:
+    if target.exists() and any(target.iterdir()):
+        raise StoreError(f"the folder {target} is not empty", remedy="Name a new folder")
+
+
+def _fresh(target: Path) -> Path:
+    aside = target.with_name(target.name + ".partial")
+    shutil.rmtree(aside, ignore_errors=True)
+    (aside / "blocks").mkdir(parents=True)
+    return aside
+
+
+def _finish(aside: Path, target: Path, state: Manifest) -> None:
+    entries = tuple(replace(entry, tier="hot") for entry in state.entries)
+    sync_folder(aside / "blocks")
+    manifest.save(aside, replace(state, entries=entries, wal_from=0, wal_open=0))
+    if target.exists():
+        target.rmdir()
+    aside.rename(target)
+    sync_folder(target.parent)
+
+
+def check(path: Path) -> list[CorruptionError]:
+    """Read every block of the folder `blocks` and the manifest; what is damaged. Changes nothing."""
+    found = []
+    named: set[str] = set()
+    try:
+        named = {entry.facts.name for entry in manifest.load(path).entries if entry.tier == "hot"}
+    except CorruptionError as error:
+        found.append(error)
+        named = {file.name for file in (path / "blocks").glob("*.block")}
+    for name in sorted(named):
+        try:
+            Block(path / "blocks" / name).verify()
+        except CorruptionError as error:
+            found.append(error)
+    return found
+
+
+def repair(path: Path) -> list[Path]:
+    """Make a closed store open again: damaged blocks go to `quarantine`, the manifest is made anew; files set aside.
+
+    What a readable manifest says stays: tombstones, tiers, the place in the log. Without one, deleted points that
+    no compaction removed come back, and blocks that another one replaced are told by their sources.
+
+    Raises:
+        StoreLockedError: the store is open.
+
+    """
+    lock = StoreLock(path)
+    try:
+        aside: list[Path] = []
+        good: dict[str, Block] = {}
+        (path / "quarantine").mkdir(exist_ok=True)
+        for file in sorted((path / "blocks").glob("*.block")):
+            try:
+                block = Block(file)
+                block.verify()
+                good[file.name] = block
+            except CorruptionError:
+                aside.append(path / "quarantine" / file.name)
+                file.rename(aside[-1])
+        manifest.save(path, _rebuilt(path, good))
+        return aside
+    finally:
+        lock.release()
+
+
+def _rebuilt(path: Path, good: dict[str, Block]) -> Manifest:
+    try:
+        state = manifest.load(path)
+    except CorruptionError:
+        replaced = {number for block in good.values() for number in block.facts.sources}
+        numbers = segments(path / "wal") if (path / "wal").exists() else []
+        entries = [
+            Entry(block.facts, "hot", block.size, block.facts.erased)
+            for block in good.values()
+            if block.facts.number not in replaced
+        ]
+        following = max([block.facts.number for block in good.values()], default=0) + 1
+        erased = max([entry.erased for entry in entries], default=0)
+        state = Manifest(min(numbers, default=0), max(numbers, default=0), following, erased + 1)
+        return state.replacing((), entries)
+    kept = [entry for entry in state.entries if entry.tier != "hot" or entry.facts.name in good]
+    return replace(state, entries=tuple(kept))

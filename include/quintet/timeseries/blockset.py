@@ -1,0 +1,209 @@
+"""The set of blocks of a store: what the manifest names, opened; every change of it is one new manifest.
+
+Readers take a view, which stays valid whatever is replaced meanwhile: a block that is removed keeps its content
+mapped until the last view is gone. Changes are made by one thread at a time (the store's maintenance lock).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from quintet.timeseries import compact, manifest
+from quintet.timeseries.block import Block, BlockFacts, BlockWriter
+from quintet.timeseries.compact import Source, cut, window_of
+from quintet.timeseries.errors import CorruptionError, StoreError
+from quintet.timeseries.manifest import Entry, Manifest
+from quintet.timeseries.merge import Merged
+from quintet.timeseries.model import MIN_TIME, CompactReport, Matcher, Options
+from quintet.timeseries.tiers import FolderTier, Tier
+from quintet.timeseries.tombstone import Tombstone, erased
+
+__all__ = ["BlockSet", "BlockView"]
+
+#: Files that one flush writes; what is older than the windows of all but the last goes to one file.
+_FLUSH_FILES = 16
+
+
+@dataclass(frozen=True)
+class BlockView:
+    """Blocks in the order in which later ones count, and what is deleted in them."""
+
+    sources: tuple[Source, ...] = ()
+    tombstones: tuple[Tombstone, ...] = ()
+
+
+class BlockSet:
+    """Opens what the manifest names.
+
+    Raises:
+        CorruptionError: the manifest or a block is missing or damaged.
+        StoreError: a block lies in a tier that the options do not name.
+
+    """
+
+    def __init__(self, folder: Path, options: Options, state: Manifest) -> None:
+        self._folder = folder
+        self._options = options
+        self.hot = FolderTier("hot", folder / "blocks")
+        self._tiers: dict[str, Tier] = {"hot": self.hot}
+        if options.warm is not None:
+            self._tiers["warm"] = FolderTier("warm", options.warm)
+        self.state = state
+        self.view = BlockView(tuple(self._open(entry) for entry in state.entries), state.tombstones)
+        self._sweep()
+
+    def _open(self, entry: Entry) -> Source:
+        tier = self._tiers.get(entry.tier)
+        if tier is None:
+            raise StoreError(
+                f"the block {entry.facts.name} lies in the tier {entry.tier!r}, which is not configured",
+                remedy=f"Open the store with Options({entry.tier}=folder)",
+            )
+        block = Block(tier.local(entry.facts.name))
+        if block.size != entry.bytes or block.facts.number != entry.facts.number:
+            raise CorruptionError(
+                block.path,
+                f"has {block.size} bytes, the manifest says {entry.bytes}",
+                offset=min(block.size, entry.bytes),
+                remedy="Restore the block from a snapshot, or run a repair",
+            )
+        return Source(block, entry.erased)
+
+    def _sweep(self) -> None:
+        """Remove what a process left that ended between writing a block and naming it, or before removing one."""
+        named = {entry.facts.name for entry in self.state.entries if entry.tier == "hot"}
+        for name in self.hot.names() - named:
+            self.hot.remove(name)
+        for path in self.hot.folder.glob("*.tmp"):
+            path.unlink()
+
+    def tier(self, name: str) -> Tier:
+        """A tier by name."""
+        return self._tiers[name]
+
+    def _commit(self, state: Manifest) -> None:
+        manifest.save(self._folder, state)
+        opened = {source.block.facts.number: source.block for source in self.view.sources}
+        tiers = {entry.facts.number: entry.tier for entry in self.state.entries}
+        sources = [
+            Source(opened[entry.facts.number], entry.erased)
+            if tiers.get(entry.facts.number) == entry.tier
+            else self._open(entry)
+            for entry in state.entries
+        ]
+        self.state = state
+        self.view = BlockView(tuple(sources), state.tombstones)
+
+    def _entry(self, facts: BlockFacts) -> Entry:
+        return Entry(facts, "hot", self.hot.local(facts.name).stat().st_size, facts.erased)
+
+    def begin(self, *, wal_from: int, wal_open: int) -> None:
+        """Say which segments of the log must be there from now on."""
+        self._commit(replace(self.state, wal_from=wal_from, wal_open=wal_open))
+
+    def add(self, points: Merged, *, wal_from: int) -> None:
+        """Write sorted points as level 0 blocks; the log counts from `wal_from` on."""
+        done = [
+            facts
+            for index, part in enumerate(self._windows(points))
+            if (facts := self._write(part, self.state.next_block + index)) is not None
+        ]
+        number = self.state.next_block + max(1, len(done))
+        self._commit(
+            self.state.replacing((), [self._entry(facts) for facts in done], wal_from=wal_from, next_block=number)
+        )
+
+    def _windows(self, points: Merged) -> list[Merged]:
+        timestamps = points[2]
+        if not len(timestamps):
+            return []
+        parts: list[Merged] = []
+        newest, oldest = int(timestamps.max()), int(timestamps.min())
+        while newest >= oldest and len(parts) < _FLUSH_FILES - 1:
+            start = max(window_of(newest, 1, self._options).start, MIN_TIME)
+            parts.append(cut(points, start, newest + 1))
+            rest = timestamps[timestamps < start]
+            if not len(rest):
+                return parts
+            newest = int(rest.max())
+        return [*parts, cut(points, MIN_TIME, newest + 1)]
+
+    def _write(self, points: Merged, number: int) -> BlockFacts | None:
+        # Without the general compressor: the first compaction brings it, appends should not wait for it.
+        writer = BlockWriter(number=number, level=0, sequence=number, zstd_level=None).open(self.hot.folder)
+        try:
+            writer.add(*points)
+            return writer.finish()
+        except BaseException:
+            writer.abandon()
+            raise
+
+    def compact(self, *, least: int) -> CompactReport:
+        """Run jobs until none is left. least: level 0 blocks that are worth one."""
+        total = CompactReport()
+        while (job := compact.plan(self.view.sources, self.view.tombstones, self._options, least=least)) is not None:
+            number = self.state.next_block
+            made = compact.run(job, self.view.tombstones, self._options, self.hot.folder, number)
+            entries = [self._entry(facts) for facts in made]
+            gone = [source.block.facts.number for source in job.sources]
+            following = max([facts.number for facts in made], default=number) + 1
+            total = _sum(total, job.sources, entries)
+            self._replace(gone, entries, next_block=following)
+        self._forget_tombstones()
+        return total
+
+    def _replace(self, gone: Sequence[int], entries: Sequence[Entry], next_block: int | None = None) -> None:
+        old = [entry for entry in self.state.entries if entry.facts.number in set(gone)]
+        self._commit(self.state.replacing(gone, entries, next_block=next_block or self.state.next_block))
+        for entry in old:
+            self._tiers[entry.tier].remove(entry.facts.name)
+
+    def _forget_tombstones(self) -> None:
+        kept = tuple(
+            one
+            for one in self.state.tombstones
+            if any(erased([one], source.block, source.erased) for source in self.view.sources)
+        )
+        if kept != self.state.tombstones:
+            self._commit(replace(self.state, tombstones=kept))
+
+    def bury(self, matchers: Sequence[Matcher], start: int, end: int) -> int:
+        """Delete points in [start, end) of the series that fit from all blocks; series concerned."""
+        number = self.state.next_tombstone
+        tombstone = Tombstone(number, self.state.next_block - 1, tuple(matchers), start, end)
+        concerned = set()
+        for source in self.view.sources:
+            found = erased([tombstone], source.block, source.erased)
+            concerned |= {source.block.labels(series) for series in found}
+        if concerned:
+            self._commit(replace(self.state, tombstones=(*self.state.tombstones, tombstone), next_tombstone=number + 1))
+        return len(concerned)
+
+    def drop_before(self, horizon: int) -> int:
+        """Remove blocks whose points are all older; how many."""
+        old = [entry.facts.number for entry in self.state.entries if entry.facts.max_time < horizon]
+        if old:
+            self._replace(old, ())
+            self._forget_tombstones()
+        return len(old)
+
+    def move(self, horizon: int, tier: str) -> int:
+        """Move blocks whose points are all older to a tier; how many."""
+        moving = [entry for entry in self.state.entries if entry.facts.max_time < horizon and entry.tier != tier]
+        for entry in moving:
+            self._tiers[tier].put(self._tiers[entry.tier].local(entry.facts.name))
+        if moving:
+            self._replace([entry.facts.number for entry in moving], [replace(entry, tier=tier) for entry in moving])
+        return len(moving)
+
+
+def _sum(total: CompactReport, sources: Sequence[Source], made: Sequence[Entry]) -> CompactReport:
+    return CompactReport(
+        total.blocks_in + len(sources),
+        total.blocks_out + len(made),
+        total.points + sum(entry.facts.points for entry in made),
+        total.bytes_in + sum(source.block.size for source in sources),
+        total.bytes_out + sum(entry.bytes for entry in made),
+    )

@@ -1,0 +1,294 @@
+"""What was appended comes out: from memory, from the log after a restart, from blocks, and from all at once."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from batches import ALL, HOUR, QUIET, SECOND, START, batch, expected, found, regular, series, stored
+
+from quintet.timeseries import Batch, Matcher, Options, Store
+from quintet.timeseries.errors import (
+    CardinalityError,
+    MatcherError,
+    PointsRefusedError,
+    StoreClosedError,
+    StoreLockedError,
+)
+
+A, B = series(host="a"), series(host="b")
+
+
+def test_points_are_seen_when_append_returns(tmp_path: Path) -> None:
+    with Store.open(tmp_path, QUIET) as store:
+        assert store.append(batch({A: [(START, 1.5)], B: [(START, 2.5), (START + 1, 3.5)]})) == 3
+        assert stored(store) == {A: {START: 1.5}, B: {START: 2.5, START + 1: 3.5}}
+
+
+def test_points_come_back_from_the_log_after_closing(tmp_path: Path) -> None:
+    points = regular(20, 50)
+    with Store.open(tmp_path, QUIET) as store:
+        store.append(points)
+    for _ in range(3):
+        with Store.open(tmp_path, QUIET) as store:
+            assert stored(store) == expected(points)
+            assert store.stats().blocks == 0
+
+
+def test_appends_after_a_restart_use_the_numbers_of_the_series_from_before(tmp_path: Path) -> None:
+    first, second = batch({A: [(START, 1.0)], B: [(START, 2.0)]}), batch({B: [(START + 1, 3.0)], A: [(START + 1, 4.0)]})
+    with Store.open(tmp_path, QUIET) as store:
+        store.append(first)
+    with Store.open(tmp_path, QUIET) as store:
+        store.append(second)
+    with Store.open(tmp_path, QUIET) as store:
+        assert stored(store) == expected(first, second)
+
+
+def test_points_come_out_of_blocks_and_memory_together(tmp_path: Path) -> None:
+    parts = [regular(30, 40, start=START + index * 400 * SECOND, seed=index) for index in range(4)]
+    with Store.open(tmp_path, QUIET) as store:
+        for part in parts:
+            store.append(part)
+            if part is not parts[-1]:
+                store.flush()
+        assert store.stats().blocks == 3
+        assert stored(store) == expected(*parts)
+    with Store.open(tmp_path, QUIET) as store:
+        assert stored(store) == expected(*parts)
+
+
+def test_the_last_written_of_equal_times_counts_wherever_both_lie(tmp_path: Path) -> None:
+    versions = [batch({A: [(START + index, float(version)) for index in range(version, 5)]}) for version in range(5)]
+    with Store.open(tmp_path, QUIET) as store:
+        for version in versions:
+            store.append(version)
+            store.flush()
+        store.append(batch({A: [(START + 4, 8.0), (START + 4, 9.0)]}))
+        wanted = {A: {START: 0.0, START + 1: 1.0, START + 2: 2.0, START + 3: 3.0, START + 4: 9.0}}
+        assert stored(store) == wanted
+        store.compact()
+        assert stored(store) == wanted
+
+
+def test_a_full_head_becomes_a_block_and_its_log_goes(tmp_path: Path) -> None:
+    options = Options(head_points=1000, background=False)
+    with Store.open(tmp_path, options) as store:
+        parts = [regular(10, 60, start=START + index * 600 * SECOND, seed=index) for index in range(4)]
+        for part in parts:
+            store.append(part)
+        stats = store.stats()
+        assert (stats.blocks, stats.points_blocks, stats.points_head) == (2, 2400, 0)
+        assert stats.bytes_wal < 100
+        assert stored(store) == expected(*parts)
+
+
+def test_points_out_of_order_and_of_every_bit_pattern_are_kept(tmp_path: Path) -> None:
+    random = np.random.default_rng(5)
+    times = START + random.permutation(5000)
+    bits = random.integers(0, 2**64 - 1, 5000, np.uint64)
+    with Store.open(tmp_path, QUIET) as store:
+        store.append(Batch((A,), np.zeros(5000, np.uint32), times, bits.view(np.float64)))
+        for _ in range(2):
+            scan = store.scan([], *ALL)
+            order = np.argsort(times)
+            np.testing.assert_array_equal(scan.timestamps, times[order])
+            np.testing.assert_array_equal(scan.values.view(np.uint64), bits[order])
+            store.flush()
+            store.compact()
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+def test_intervals_are_half_open(tmp_path: Path, flushed: bool) -> None:
+    with Store.open(tmp_path, QUIET) as store:
+        store.append(batch({A: [(START + index, float(index)) for index in range(10)]}))
+        if flushed:
+            store.flush()
+        assert found(store.scan([], START + 2, START + 4)) == {A: {START + 2: 2.0, START + 3: 3.0}}
+        assert found(store.scan([], START + 10, START + 20)) == {}
+        assert found(store.scan([], START, START)) == {}
+
+
+MATCHERS = [
+    ([Matcher("host", "=", "a")], {"a"}),
+    ([Matcher("host", "!=", "a")], {"b", "ab", ""}),
+    ([Matcher("host", "=~", "a|b")], {"a", "b"}),
+    ([Matcher("host", "=~", "a.*")], {"a", "ab"}),
+    ([Matcher("host", "!~", "a.*")], {"b", ""}),
+    ([Matcher("host", "=", "")], {""}),
+    ([Matcher("host", "!=", "")], {"a", "b", "ab"}),
+    ([Matcher("host", "=~", ".*")], {"a", "b", "ab", ""}),
+    ([Matcher("absent", "=", "")], {"a", "b", "ab", ""}),
+    ([Matcher("absent", "=~", ".+")], set()),
+    ([Matcher("__name__", "=", "temperature"), Matcher("host", "=~", ".*b")], {"b", "ab"}),
+    ([Matcher("__name__", "=", "other")], set()),
+]
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+@pytest.mark.parametrize(("matchers", "hosts"), MATCHERS)
+def test_matchers_mean_what_they_mean_in_prometheus(
+    tmp_path: Path, matchers: list[Matcher], hosts: set[str], flushed: bool
+) -> None:
+    with Store.open(tmp_path, QUIET) as store:
+        store.append(batch({series(host=host): [(START, 1.0)] for host in ("a", "b", "ab", "")}))
+        if flushed:
+            store.flush()
+        assert {dict(labels).get("host", "") for labels in store.series(matchers, *ALL)} == hosts
+        assert {dict(labels).get("host", "") for labels in store.scan(matchers, *ALL).labels} == hosts
+
+
+def test_a_matcher_that_does_not_compile_is_refused(tmp_path: Path) -> None:
+    with Store.open(tmp_path, QUIET) as store:
+        store.append(batch({A: [(START, 1.0)]}))
+        with pytest.raises(MatcherError, match="does not compile"):
+            store.scan([Matcher("host", "=~", "(")], *ALL)
+
+
+def test_a_scan_touches_only_blocks_and_chunks_of_its_interval_and_series(tmp_path: Path) -> None:
+    with Store.open(tmp_path, QUIET) as store:
+        for index in range(3):
+            store.append(regular(50, 10, start=START + index * HOUR, seed=index))
+            store.flush()
+        wanted = [Matcher("sensor", "=", "s0007")]
+        stats = store.explain(wanted, START + HOUR, START + 2 * HOUR)
+        assert stats == store.scan(wanted, START + HOUR, START + 2 * HOUR).stats
+        assert (stats.blocks_total, stats.blocks_read, stats.chunks_total, stats.chunks_read) == (3, 1, 150, 1)
+        assert (stats.points, stats.head_points) == (10, 0)
+        assert 0 < stats.bytes_read < 200
+
+
+def test_a_query_gives_arrow_columns(tmp_path: Path) -> None:
+    with Store.open(tmp_path, QUIET) as store:
+        store.append(batch({A: [(START, 1.5)], B: [(START, 2.5)]}))
+        assert store.query([Matcher("host", "=", "b")], *ALL).to_pylist() == [
+            {
+                "series": 'temperature{host="b"}',
+                "labels": [("__name__", "temperature"), ("host", "b")],
+                "timestamp": store.query([], *ALL)["timestamp"][0].as_py(),
+                "value": 2.5,
+            }
+        ]
+        assert str(store.query([], *ALL)["timestamp"].type) == "timestamp[ns, tz=UTC]"
+
+
+def test_labels_and_cardinality_count_what_memory_and_blocks_hold(tmp_path: Path) -> None:
+    with Store.open(tmp_path, QUIET) as store:
+        store.append(batch({A: [(START, 1.0)], series("load", host="a"): [(START, 1.0)]}))
+        store.flush()
+        store.append(batch({B: [(START, 1.0)], A: [(START + 1, 1.0)]}))
+        assert store.label_names() == ["__name__", "host"]
+        assert store.label_values("host") == ["a", "b"]
+        figures = store.cardinality()
+        assert (figures.series, figures.by_metric) == (3, {"temperature": 2, "load": 1})
+        assert figures.by_label == {"__name__": 2, "host": 2}
+        assert store.stats().series == 3
+
+
+def test_a_batch_that_would_make_too_many_series_is_refused_whole(tmp_path: Path) -> None:
+    with Store.open(tmp_path, Options(max_series=2, background=False)) as store:
+        store.append(batch({A: [(START, 1.0)]}))
+        store.flush()
+        store.append(batch({B: [(START, 1.0)], A: [(START + 1, 2.0)]}))
+        before = stored(store)
+        with pytest.raises(CardinalityError, match="metric 'load'") as refusal:
+            store.append(batch({A: [(START + 2, 1.0)], series("load"): [(START, 1.0)]}))
+        assert refusal.value.metric == "load"
+        assert stored(store) == before
+    with Store.open(tmp_path, Options(max_series=2, background=False)) as store, pytest.raises(CardinalityError):
+        store.append(batch({series("load"): [(START, 1.0)]}))
+
+
+BAD = {
+    "lengths": Batch((A,), np.zeros(2, np.uint32), np.zeros(1, np.int64), np.zeros(1)),
+    "series": Batch((A,), np.ones(1, np.uint32), np.zeros(1, np.int64), np.zeros(1)),
+    "time": Batch((A,), np.zeros(1, np.uint32), np.full(1, 2**63 - 1), np.zeros(1)),
+    "order": Batch(((("b", "1"), ("a", "1")),), np.zeros(1, np.uint32), np.zeros(1, np.int64), np.zeros(1)),
+    "no labels": Batch(((),), np.zeros(1, np.uint32), np.zeros(1, np.int64), np.zeros(1)),
+    "no text": Batch(((("a", "\udc80"),),), np.zeros(1, np.uint32), np.zeros(1, np.int64), np.zeros(1)),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_malformed_batch_is_refused_whole(tmp_path: Path, name: str) -> None:
+    with Store.open(tmp_path, QUIET) as store:
+        with pytest.raises(PointsRefusedError):
+            store.append(BAD[name])
+        assert stored(store) == {}
+    with Store.open(tmp_path, QUIET) as store:
+        assert stored(store) == {}
+
+
+def test_points_older_than_the_window_are_refused_and_counted(tmp_path: Path) -> None:
+    with Store.open(tmp_path, Options(out_of_order_window=HOUR, background=False)) as store:
+        store.append(batch({A: [(START, 1.0)]}))
+        accepted = store.append(batch({A: [(START - HOUR - 1, 2.0), (START - HOUR, 3.0), (START + 1, 4.0)]}))
+        assert accepted == 2
+        assert stored(store) == {A: {START - HOUR: 3.0, START: 1.0, START + 1: 4.0}}
+        assert store.stats().refused_points == 1
+
+
+def test_a_second_opener_is_told_who_has_the_store(tmp_path: Path) -> None:
+    with Store.open(tmp_path, QUIET), pytest.raises(StoreLockedError, match="is open in process"):
+        Store.open(tmp_path, QUIET)
+    Store.open(tmp_path, QUIET).close()
+
+
+def test_a_closed_store_refuses_work(tmp_path: Path) -> None:
+    store = Store.open(tmp_path, QUIET)
+    store.close()
+    store.close()
+    with pytest.raises(StoreClosedError):
+        store.append(batch({A: [(START, 1.0)]}))
+    with pytest.raises(StoreClosedError):
+        store.scan([], *ALL)
+
+
+@pytest.mark.parametrize("durability", ["batch", "interval"])
+def test_threads_append_and_read_while_blocks_are_written_and_merged(tmp_path: Path, durability: str) -> None:
+    options = Options(head_points=3000, merge_blocks=2, durability=durability, interval_ms=5)  # type: ignore[arg-type]
+    batches = {
+        worker: [regular(10, 20, start=START + index * HOUR, seed=worker * 100 + index) for index in range(40)]
+        for worker in range(4)
+    }
+    for worker, own in batches.items():
+        labels = tuple(series(worker=str(worker), sensor=str(index)) for index in range(10))
+        batches[worker] = [Batch(labels, one.series, one.timestamps, one.values) for one in own]
+    stop = threading.Event()
+    with Store.open(tmp_path, options) as store:
+
+        def write(worker: int) -> None:
+            for index, one in enumerate(batches[worker]):
+                store.append(one)
+                mine = store.scan([Matcher("worker", "=", str(worker))], *ALL)
+                assert len(mine.timestamps) == 200 * (index + 1), "own writes are seen"
+
+        def read() -> int:
+            seen = 0
+            while not stop.is_set():
+                now = len(store.scan([], *ALL).timestamps)
+                assert now >= seen, "nothing that was seen goes away"
+                seen = now
+            return seen
+
+        with ThreadPoolExecutor(5) as pool:
+            reader = pool.submit(read)
+            for done in [pool.submit(write, worker) for worker in batches]:
+                done.result()
+            stop.set()
+            reader.result()
+        wanted = expected(*[one for own in batches.values() for one in own])
+        assert stored(store) == wanted
+        assert store.stats().trouble == ""
+    with Store.open(tmp_path, options) as store:
+        assert stored(store) == wanted
+
+
+def test_threads_share_a_sync(tmp_path: Path) -> None:
+    with Store.open(tmp_path, QUIET) as store, ThreadPoolExecutor(16) as pool:
+        one = batch({A: [(START, 1.0)]})
+        list(pool.map(lambda _: store.append(one), range(400)))
+        assert 0 < store.stats().wal_syncs < 400
