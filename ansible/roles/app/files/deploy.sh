@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Copy the code of a clone into <target>/releases/<hash> and point <target>/current at it; prints `changed <hash>` or
-# `same <hash>`. Usage: deploy.sh <clone> <target>. The last three releases are kept.
+# `same <hash>`. Usage: deploy.sh <clone> <target> [<dbt>]. With dbt, a release has the manifest of its dbt project before
+# it is current: Airflow draws DAGs from it, and a project that dbt refuses never becomes current. Three releases are kept.
 set -euo pipefail
 cd "$1"
-target=$2
+target=$2 dbt=${3:-}
 
 folders=(dags plugins include dbt spark_jobs)
 list=$(mktemp)
@@ -13,7 +14,22 @@ find "${folders[@]}" -type f -not -path '*/__pycache__/*' -not -path 'dbt/target
 hash=$(xargs -d '\n' sha256sum <"$list" | sha256sum | cut -c1-16)
 
 release=$target/releases/$hash
-if [[ "$(readlink "$target/current" 2>/dev/null)" == "releases/$hash" && -d "$release" ]]; then
+is_parsed() { [[ -z "$dbt" || -f "$release/dbt/target/manifest.json" ]]; }
+
+# Parsing needs no server. Its target is moved into place whole: a killed deployment leaves none.
+parse() {
+  local part=$release/dbt/target.part told
+  rm -rf "$part"
+  told=$("$dbt" parse --project-dir "$release/dbt" --profiles-dir "$release/dbt" --target-path "$part" 2>&1) || {
+    echo "dbt refused the project of the clone: $told" >&2
+    return 1
+  }
+  chmod -R a+rX "$part"
+  rm -rf "$release/dbt/target"
+  mv "$part" "$release/dbt/target"
+}
+
+if [[ "$(readlink "$target/current" 2>/dev/null)" == "releases/$hash" && -d "$release" ]] && is_parsed; then
   echo "same $hash"
   exit
 fi
@@ -24,6 +40,7 @@ if [[ ! -d "$release" ]]; then
   chmod -R a+rX "$release.part"
   mv "$release.part" "$release"
 fi
+is_parsed || parse
 ln -sfn "releases/$hash" "$target/current.new"
 mv -T "$target/current.new" "$target/current"
 # shellcheck disable=SC2012  # names are hex
