@@ -12,12 +12,17 @@ __all__ = ["Budget", "QueryLimits"]
 
 @dataclass(frozen=True, kw_only=True)
 class QueryLimits:
-    """points: read from the store by one query; series: read by one selector; seconds: time; steps: of a range."""
+    """Limits of one query.
+
+    points: read from the store; series: read by one selector; cells: series times steps of one selector; steps: of a
+    range; seconds: time.
+    """
 
     points: int = 50_000_000
     series: int = 100_000
     seconds: float = 60.0
     steps: int = 11_000
+    cells: int = 50_000_000
 
 
 @dataclass
@@ -57,6 +62,19 @@ class Budget:
                     f"the query touches {count} {what}, the limit is {limit}",
                     remedy="Select fewer series or a shorter time",
                 )
+
+    def take_cells(self, cells: int) -> None:
+        """Refuse more values at once than fit.
+
+        Raises:
+            QueryLimitError: more than the limit.
+
+        """
+        if cells > self.limits.cells:
+            raise QueryLimitError(
+                f"the query has {cells} values (series times steps), the limit is {self.limits.cells}",
+                remedy="Select fewer series or take a larger step",
+            )
 
     def check_steps(self, steps: int) -> None:
         """Refuse a range of too many steps.
