@@ -61,7 +61,7 @@ def _fresh(target: Path) -> Path:
 def _finish(aside: Path, target: Path, state: Manifest) -> None:
     entries = tuple(replace(entry, tier="hot") for entry in state.entries)
     sync_folder(aside / "blocks")
-    manifest.save(aside, replace(state, entries=entries, wal_from=0, wal_open=0))
+    manifest.save(aside, replace(state, entries=entries, wal_from=0, wal_open=0, wal_bytes=0))
     if target.exists():
         target.rmdir()
     aside.rename(target)
@@ -127,7 +127,12 @@ def _rebuilt(path: Path, good: dict[str, Block]) -> Manifest:
         ]
         following = max([block.facts.number for block in good.values()], default=0) + 1
         erased = max([entry.erased for entry in entries], default=0)
-        state = Manifest(min(numbers, default=0), max(numbers, default=0), following, erased + 1)
+        state = Manifest(
+            wal_from=min(numbers, default=0),
+            wal_open=max(numbers, default=0),
+            next_block=following,
+            next_tombstone=erased + 1,
+        )
         return state.replacing((), entries)
     kept = [entry for entry in state.entries if entry.tier != "hot" or entry.facts.name in good]
     return replace(state, entries=tuple(kept))

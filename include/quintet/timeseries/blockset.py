@@ -99,9 +99,9 @@ class BlockSet:
     def _entry(self, facts: BlockFacts) -> Entry:
         return Entry(facts, "hot", self.hot.local(facts.name).stat().st_size, facts.erased)
 
-    def begin(self, *, wal_from: int, wal_open: int) -> None:
-        """Say which segments of the log must be there from now on."""
-        self._commit(replace(self.state, wal_from=wal_from, wal_open=wal_open))
+    def mark_log(self, *, wal_from: int, wal_open: int, wal_bytes: int) -> None:
+        """Say which segments of the log must be there from now on; bytes of the last one, 0 while it grows."""
+        self._commit(replace(self.state, wal_from=wal_from, wal_open=wal_open, wal_bytes=wal_bytes))
 
     def add(self, points: Merged, *, wal_from: int) -> None:
         """Write sorted points as level 0 blocks; the log counts from `wal_from` on."""

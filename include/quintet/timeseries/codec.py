@@ -439,12 +439,11 @@ def _decimals(bits, exponent, integers, exceptions):  # type: ignore[no-untyped-
     last = np.int64(0)
     for i in range(len(bits)):
         scaled = np.rint(values[i] * power)
-        if abs(scaled) < _EXACT:
-            # Equal numbers are equal bits, but for the zeros: an integer has no negative one.
-            if scaled / power == values[i] and (scaled != 0.0 or bits[i] == _NONE):
-                last = np.int64(scaled)
-                integers[i] = last
-                continue
+        # Equal numbers are equal bits, but for the zeros: an integer has no negative one.
+        if abs(scaled) < _EXACT and scaled / power == values[i] and (scaled != 0.0 or bits[i] == _NONE):
+            last = np.int64(scaled)
+            integers[i] = last
+            continue
         integers[i] = last  # costs nothing in the differences
         exceptions[failed] = i
         failed += 1

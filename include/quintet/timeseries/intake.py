@@ -54,7 +54,9 @@ class Intake:
 
     """
 
-    def __init__(self, folder: Path, options: Options, *, wal_from: int, wal_open: int, newest: int) -> None:
+    def __init__(
+        self, folder: Path, options: Options, *, wal_from: int, wal_open: int, wal_bytes: int, newest: int
+    ) -> None:
         self._options = options
         self._folder = folder / "wal"
         self._folder.mkdir(exist_ok=True)
@@ -69,11 +71,14 @@ class Intake:
             wal_from,
             self._apply,
             last=wal_open,
+            last_bytes=wal_bytes,
             damage=options.wal_damage,
             quarantine=folder / "quarantine",
         )
-        last = max([self.replayed.last, wal_open, *segments(self._folder)])
-        self.first_segment = wal_from or min([*segments(self._folder), last + 1])
+        kept = segments(self._folder)
+        # After damage the log goes on behind what was kept of it: the numbers have no gap.
+        last = max(kept) if kept and self.replayed.quarantined else max([wal_open, *kept])
+        self.first_segment = min([number for number in kept if number >= wal_from], default=last + 1)
         self.wal = Wal(self._folder, last + 1, segment_bytes=options.segment_bytes)
         # Segments before may have numbered series otherwise (two heads): from here on these numbers hold.
         self._log_series(0, self.head.labels)

@@ -38,11 +38,12 @@ class Entry:
 class Manifest:
     """State of the store. wal_from: first segment that is not in blocks, 0: the log may be absent.
 
-    wal_open: a segment that must be there, made by the last opening.
+    wal_open: a segment that must be there; wal_bytes: its size if the store was closed, else 0.
     """
 
     wal_from: int = 0
     wal_open: int = 0
+    wal_bytes: int = 0
     next_block: int = 1
     next_tombstone: int = 1
     entries: tuple[Entry, ...] = ()

@@ -61,8 +61,15 @@ class Store:
             self._blocks = BlockSet(path, options, _state(path))
             state = self._blocks.state
             newest = max((entry.facts.max_time for entry in state.entries), default=MIN_TIME)
-            self._intake = Intake(path, options, wal_from=state.wal_from, wal_open=state.wal_open, newest=newest)
-            self._blocks.begin(wal_from=self._intake.first_segment, wal_open=self._intake.wal.number)
+            self._intake = Intake(
+                path,
+                options,
+                wal_from=state.wal_from,
+                wal_open=state.wal_open,
+                wal_bytes=state.wal_bytes,
+                newest=newest,
+            )
+            self._mark_log(0)
         except BaseException:
             self._lock_file.release()
             raise
@@ -75,6 +82,10 @@ class Store:
         self._maintenance = threading.RLock()
         self._recount()
         self._worker = Worker(self._care, self._intake.wal.sync, options)
+
+    def _mark_log(self, size: int) -> None:
+        first = max(self._intake.first_segment, self._blocks.state.wal_from)
+        self._blocks.mark_log(wal_from=first, wal_open=self._intake.wal.number, wal_bytes=size)
 
     @classmethod
     def open(cls, path: Path, options: Options | None = None) -> Store:
@@ -337,7 +348,7 @@ class Store:
             self._closed = True
             self._room.notify_all()
             try:
-                self._intake.wal.close()
+                self._mark_log(self._intake.wal.close())
             finally:
                 self._lock_file.release()
 

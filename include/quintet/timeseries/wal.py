@@ -51,11 +51,15 @@ def _path(folder: Path, number: int) -> Path:
 
 def _create(folder: Path, number: int) -> int:
     descriptor = os.open(_path(folder, number), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-    begin = _HEADER.pack(_MAGIC, _VERSION, 0, 0, number, 0)[:-8]
-    os.write(descriptor, begin + struct.pack("<Q", checksum(begin)))
+    os.write(descriptor, _header(number))
     os.fsync(descriptor)
     sync_folder(folder)
     return descriptor
+
+
+def _header(number: int) -> bytes:
+    begin = _HEADER.pack(_MAGIC, _VERSION, 0, 0, number, 0)[:-8]
+    return begin + struct.pack("<Q", checksum(begin))
 
 
 class Wal:
@@ -194,8 +198,8 @@ class Wal:
         self._write(_SEAL, [how])
         self._sync_file()
 
-    def close(self) -> None:
-        """Sync, seal and close."""
+    def close(self) -> int:
+        """Sync, seal and close; bytes of the last segment."""
         with self._sync_lock, self._write_lock:
             try:
                 if not self._failed:
@@ -204,6 +208,7 @@ class Wal:
             finally:
                 self._failed = self._failed or "it is closed"
                 os.close(self._file)
+            return self._size
 
     def drop_before(self, number: int) -> None:
         """Remove segments that blocks have made superfluous, oldest first."""
@@ -232,12 +237,13 @@ def replay(
     apply: Callable[[int, memoryview], None],
     *,
     last: int = 0,
+    last_bytes: int = 0,
     damage: Literal["refuse", "quarantine"],
     quarantine: Path,
 ) -> Replay:
     """Hand the records of the segments from `first` on (0: from whichever is there) to `apply`; cut the torn tail.
 
-    `last` is a segment that must be there.
+    `last` is a segment that must be there, `last_bytes` its size when it is known (0: it is not).
 
     Raises:
         CorruptionError: a segment is missing, or records are damaged that later ones call synced. With
@@ -248,6 +254,7 @@ def replay(
     result = Replay()
     try:
         _check_numbers(folder, numbers, first, last)
+        _check_end(folder, last, last_bytes)
     except CorruptionError:
         if damage == "refuse":
             raise
@@ -292,6 +299,12 @@ def _check_numbers(folder: Path, numbers: list[int], first: int, last: int) -> N
         if (numbers or not first) and max(numbers, default=0) >= last:
             return
     raise CorruptionError(_path(folder, expected), "the segment is missing", remedy=_REMEDY)
+
+
+def _check_end(folder: Path, last: int, last_bytes: int) -> None:
+    if last_bytes and (size := _path(folder, last).stat().st_size) < last_bytes:
+        what = f"has {size} bytes, it had {last_bytes} when the store was closed"
+        raise CorruptionError(_path(folder, last), what, offset=size, remedy=_REMEDY)
 
 
 class _Segment:
@@ -353,6 +366,9 @@ class _Segment:
     def cut(self) -> int:
         with self.path.open("r+b") as file:
             file.truncate(self.good)
+            if not self.good:  # a kill came between making the file and its header
+                file.write(_header(self._number))
+                file.flush()
             os.fsync(file.fileno())
         return len(self._data) - self.good
 
