@@ -160,7 +160,7 @@ def test_the_lab_file_names_what_keeps_the_services_alive(play: Play, tmp_path: 
             },
         }
     ]
-    given = {"programs_java_home_spark": "/", "programs_environments": ["spark"]}
+    given = {"programs_java_home_spark": "/", "programs_environments": {"lakehouse": ["spark"]}}
     done = play(tasks, **given, service_manager="systemd")
     assert done.returncode == 0, done.stdout
     text = target.read_text(encoding="utf-8")

@@ -11,6 +11,7 @@ __all__ = ["PROFILES", "PROJECTS", "project", "table", "tables"]
 PROFILES = (
     Profile("core", "PostgreSQL and Airflow"),
     Profile("lakehouse", "core, Spark, Trino and dbt"),
+    Profile("streaming", "core, Kafka, schema registry, Kafka Connect and Flink"),
 )
 
 PROJECTS = (LAKEHOUSE,)

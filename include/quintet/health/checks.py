@@ -52,7 +52,8 @@ def examine(lab: Lab) -> Iterator[Check]:
         yield Check(f"{service.name} runs", running, detail, "" if running else _restart(service))
         if running and service.endpoint:
             yield _door(lab, service)
-    yield _trino(lab)
+    if "trino" in lab.endpoints:
+        yield _trino(lab)
     yield from _airflow(lab)
 
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Install one part of the lab's programs when its stamp differs; prints `changed` or `same`.
-# Usage: install.sh env|jars|jre|trino <arguments>. Downloads are cached and retried; a killed install starts again.
+# Usage: install.sh env|jars|archive|jre|trino <arguments>. Downloads are cached and retried; a killed install starts
+# again.
 set -euo pipefail
 
 retry() {
@@ -25,19 +26,34 @@ case $1 in
     retry "$uv" pip install -q --python "$target/bin/python" --no-deps --require-hashes -r "$lock"
     echo "$app/include" >"$("$target/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/quintet.pth"
     ;;
-  jars) # pom, cache, target, artifact ids
+  jars) # pom, cache, target, artifact ids ("": the whole closure)
     pom=$2 cache=$3 target=$4 artifacts=$5
     stamp=$(cat "$pom" <(echo "$artifacts") | sha256sum | cut -d' ' -f1)
     if done_already "$target" "$stamp"; then echo same; exit; fi
     if ! done_already "$cache" "$stamp"; then
       rm -rf "$cache"
       retry mvn -B -q -ntp -f "$pom" dependency:copy-dependencies "-DoutputDirectory=$cache" \
-        "-DincludeArtifactIds=$artifacts"
+        -DincludeScope=runtime "-DincludeArtifactIds=$artifacts"
       echo "$stamp" >"$cache/.stamp"
     fi
     rm -rf "$target"
     mkdir -p "$(dirname "$target")"
     cp -r "$cache" "$target"
+    ;;
+  archive) # coordinates (group:artifact:version:tar.gz:classifier), cache, target
+    stamp=$2 cache=$3 target=$4
+    if done_already "$target" "$stamp"; then echo same; exit; fi
+    IFS=: read -r _ artifact version type classifier <<<"$stamp"
+    archive=$cache/$artifact-$version-$classifier.$type
+    if ! [[ -f $archive.whole ]]; then
+      # Copied, not resolved as a dependency: the parents of some of these are not published.
+      retry mvn -B -q -ntp dependency:copy "-Dartifact=$stamp" "-DoutputDirectory=$cache"
+      gzip -t "$archive"
+      touch "$archive.whole"
+    fi
+    rm -rf "$target"
+    mkdir -p "$target"
+    tar -xzf "$archive" -C "$target" --no-same-owner
     ;;
   jre) # uv, version, target
     uv=$2 stamp=$3 target=$4
@@ -64,7 +80,7 @@ case $1 in
     done
     ;;
   *)
-    sed -n '2,3s/^# //p' "$0"
+    sed -n '2,4s/^# //p' "$0"
     exit 2
     ;;
 esac
