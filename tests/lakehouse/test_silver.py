@@ -273,7 +273,7 @@ def expected(spark: SparkSession, shop: list[Path], fresh: Callable[[], Lab]) ->
     return found
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_any_division_and_order_of_files_ends_in_the_same_tables(
     spark: SparkSession,
     shop: list[Path],
@@ -290,7 +290,7 @@ def test_any_division_and_order_of_files_ends_in_the_same_tables(
         number for number, path in enumerate(order) if path.name == changed.name and path.parent.name == "by_day"
     )
     order.insert(rng.randint(place + 1, len(order)), changed)
-    cuts = sorted(rng.sample(range(1, len(order)), 4))
+    cuts = sorted(rng.sample(range(1, len(order)), 3))
     for start, end in zip([0, *cuts], [*cuts, len(order)], strict=True):
         land_files(lab, order[start:end])
         build(lab, lambda: spark)

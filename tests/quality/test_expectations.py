@@ -59,6 +59,15 @@ SUITE = Suite(
     frames=(
         Unique(name="once", columns=("file", "line"), why="Twice"),
         Referential(name="customer", column="customer", reference="customers", reference_column="id", why="Stranger"),
+        Referential(
+            name="few strangers",
+            column="customer",
+            reference="customers",
+            reference_column="id",
+            severity=Severity.WARNING,
+            threshold=Threshold(max_share=0.5),
+            why="Stranger",
+        ),
     ),
     groups=(NoGap(name="gap", max_days=2, why="Days are missing"),),
 )
@@ -129,10 +138,10 @@ def test_both_engines_find_every_broken_row(broken: Judged) -> None:
     assert {rule: opinion.passed for rule, opinion in broken.opinions.items()} == {
         rule: held for rule, held in broken.passed.items() if rule != "gap"
     }
-    # The library counts every row of a repeated key, the rule the surplus ones.
-    for rule in set(broken.opinions) - {"once"}:
+    # The library counts every row of a repeated key, the rule the surplus ones; strangers count beyond the threshold.
+    for rule in set(broken.opinions) - {"once", "few strangers"}:
         assert broken.opinions[rule].failed == broken.results[rule].failed, rule
-    assert [rule for rule, held in broken.passed.items() if held] == ["mostly"]
+    assert [rule for rule, held in broken.passed.items() if held] == ["mostly", "few strangers"]
 
 
 def test_both_engines_are_content_with_good_rows(fine: Judged) -> None:

@@ -62,6 +62,13 @@ def configuration(lab: Lab, app_name: str) -> dict[str, str]:
         "spark.sql.warehouse.dir": (lab.path("run") / "spark-warehouse").resolve().as_uri(),
         "spark.sql.shuffle.partitions": str(wanted["shuffle_partitions"]),
         "spark.sql.parquet.compression.codec": "zstd",
+        # A run compiles more expressions than the default of 100 keeps, and would compile most of them again and again.
+        "spark.sql.codegen.cache.maxEntries": "2000",
+        # A broadcast of a few rows takes a whole page of the driver's heap, and there are dozens of them; the default
+        # is 64 MB.
+        "spark.buffer.pageSize": "2m",
+        # Plans of past queries, kept for a page that does not run.
+        "spark.sql.ui.retainedExecutions": "10",
         # Tables of a few megabytes are read by all cores; the default takes 4 MB for the cost of opening a file.
         "spark.sql.files.openCostInBytes": "1048576",
         # The default of 50 makes 50 tasks of every look at a table's log.

@@ -59,4 +59,3 @@ def _options(app_name: str, description: str, arguments: Sequence[str] | None) -
     parser.add_argument("--to", dest="last", type=date.fromisoformat, metavar="YYYY-MM-DD", help="last day")
     parser.add_argument("--full-refresh", action="store_true", help="work on all files")
     return Options(**vars(parser.parse_args(arguments)))
-

@@ -222,9 +222,21 @@ def _of_rule(rule: RowRule | FrameRule) -> Any:
 
 
 def _orphans(rule: Referential) -> str:
+    """Unknown values when there are more of them than the threshold allows, else nothing: the library knows no share.
+
+    Window functions over the whole batch serve both in one query.
+    """
     column, known = f"{{batch}}.{rule.column}", f"{rule.reference}.{rule.reference_column}"
-    source = f"{{batch}} LEFT ANTI JOIN {rule.reference} ON {column} = {known}"
-    return f"SELECT {column} FROM {source} WHERE {column} IS NOT NULL"
+    keys = f"(SELECT DISTINCT {rule.reference_column} FROM {rule.reference}) {rule.reference}"
+    looked_up = (
+        f"SELECT {column}, {known} IS NULL AS is_unknown, count_if({known} IS NULL) OVER () AS failed, "
+        f"count(*) OVER () AS checked FROM {{batch}} LEFT JOIN {keys} ON {column} = {known} WHERE {column} IS NOT NULL"
+    )
+    allowed = [str(rule.threshold.max_count)] if rule.threshold.max_count is not None else []
+    if rule.threshold.max_share is not None:
+        allowed.append(f"{rule.threshold.max_share}D * checked")
+    beyond = " OR ".join(f"failed > {bound}" for bound in allowed)
+    return f"SELECT {rule.column} FROM ({looked_up}) WHERE is_unknown AND ({beyond})"
 
 
 def _of_groups(rules: Iterable[GroupRule]) -> list[Any]:
