@@ -86,6 +86,18 @@ def test_a_full_head_becomes_a_block_and_its_log_goes(tmp_path: Path) -> None:
         assert stored(store) == expected(*parts)
 
 
+def test_the_first_and_the_last_nanosecond_of_time_can_be_stored(tmp_path: Path) -> None:
+    low, high = ALL
+    edges = batch({A: [(high - 1, 1.0), (0, 2.0), (low, 3.0), (-1, 4.0)]})
+    with Store.open(tmp_path, QUIET) as store:
+        store.append(edges)
+        for _ in range(2):
+            assert stored(store) == expected(edges)
+            assert found(store.scan([], low - 5, high + 5)) == expected(edges)
+            store.flush()
+            store.compact()
+
+
 def test_points_out_of_order_and_of_every_bit_pattern_are_kept(tmp_path: Path) -> None:
     random = np.random.default_rng(5)
     times = START + random.permutation(5000)

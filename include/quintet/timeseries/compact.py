@@ -58,7 +58,7 @@ def window_of(time: int, level: int, options: Options) -> Window:
     """The window of a level around a time."""
     width = options.block_span * options.level_factor ** (max(level, 1) - 1)
     start = time // width * width
-    return Window(start, start + width, max(level, 1))
+    return Window(max(start, MIN_TIME), min(start + width, MAX_TIME), max(level, 1))
 
 
 def plan(sources: Sequence[Source], tombstones: Sequence[Tombstone], options: Options, *, least: int) -> Job | None:

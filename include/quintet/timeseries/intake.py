@@ -77,7 +77,7 @@ class Intake:
         )
         kept = segments(self._folder)
         # After damage the log goes on behind what was kept of it: the numbers have no gap.
-        last = max(kept) if kept and self.replayed.quarantined else max([wal_open, *kept])
+        last = max(kept) if kept and self.replayed.damaged else max([wal_open, *kept])
         self.first_segment = min([number for number in kept if number >= wal_from], default=last + 1)
         self.wal = Wal(self._folder, last + 1, segment_bytes=options.segment_bytes)
         # Segments before may have numbered series otherwise (two heads): from here on these numbers hold.

@@ -143,6 +143,7 @@ class Store:
             raise StoreClosedError(f"the store {self.path} is closed", remedy="Open it again")
 
     def _read(self, matchers: Sequence[Matcher], start: int, end: int) -> Reading:
+        start, end = max(start, MIN_TIME), min(end, MAX_TIME)
         with self._lock:
             self._refuse_if_closed()
             blocks = self._blocks.view

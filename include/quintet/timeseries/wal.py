@@ -15,6 +15,7 @@ import os
 import struct
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -219,14 +220,18 @@ class Wal:
 
     def bytes(self) -> int:
         """Bytes of all segments."""
-        return sum(path.stat().st_size for path in self._folder.glob("*.wal"))
+        total = 0
+        for path in self._folder.glob("*.wal"):
+            with suppress(FileNotFoundError):  # a flush has just made it superfluous
+                total += path.stat().st_size
+        return total
 
 
 @dataclass
 class Replay:
-    """What a replay found: number of the last segment (0: none), bytes of torn tail cut off, files set aside."""
+    """What a replay found: bytes of torn tail cut off; whether it ended before damage, and the files set aside."""
 
-    last: int = 0
+    damaged: bool = False
     cut_bytes: int = 0
     quarantined: tuple[Path, ...] = ()
 
@@ -258,6 +263,7 @@ def replay(
     except CorruptionError:
         if damage == "refuse":
             raise
+        result.damaged = True
         start = first or (numbers[0] if numbers else 0)
         kept = [number for index, number in enumerate(numbers) if number == start + index]
         result.quarantined = _move(folder, numbers[len(kept) :], quarantine)
@@ -268,7 +274,6 @@ def replay(
         for kind, payload in segment.records:
             if kind != _SEAL:
                 apply(kind, payload)
-        result.last = number
         sealed = segment.records[-1][1] if segment.records and segment.records[-1][0] == _SEAL else b""
         lost = index + 1 == len(numbers) and not segment.problem and bytes(sealed) == _ROTATED
         if (segment.problem and (segment.synced_after or later)) or lost:
@@ -276,7 +281,9 @@ def replay(
             what = "the segment is missing" if lost else segment.problem
             if damage == "refuse":
                 raise CorruptionError(path, what, offset=0 if lost else segment.good, remedy=_REMEDY)
-            result.quarantined += _set_aside(folder, segment, quarantine)
+            result.damaged = True
+            if not lost:
+                result.quarantined += _set_aside(folder, segment, quarantine)
             return result
         if segment.problem:
             result.cut_bytes += segment.cut()
