@@ -22,10 +22,10 @@ _HEADERS = {"Content-Type": "application/x-protobuf", "Content-Encoding": "snapp
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[httpx.Client]:
-    """A client of the server, which ends with the block."""
+def running(folder: Path, extra: str = "") -> Iterator[httpx.Client]:
+    """A client of the server, which ends with the block; `extra` goes to its settings."""
     settings = folder / "prometheus.yml"
-    settings.write_text("global: {evaluation_interval: 1m}\n")
+    settings.write_text(f"global: {{evaluation_interval: 1m}}\n{extra}")
     address = f"127.0.0.1:{free_port()}"
     line = [
         str(PROGRAM),

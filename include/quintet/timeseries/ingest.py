@@ -9,13 +9,17 @@ from dataclasses import dataclass
 from quintet.timeseries.bodies import gunzip
 from quintet.timeseries.counters import Counters
 from quintet.timeseries.lineprotocol import PRECISIONS, LineError, LineParser, Precision
+from quintet.timeseries.model import Labels
 from quintet.timeseries.quotas import PointQuota
+from quintet.timeseries.remote import decompress, read_write
 from quintet.timeseries.storage import Storage
 
 __all__ = ["Ingest", "PartialWriteError", "precision_of"]
 
 #: Refused lines that an answer lists; all of them are counted.
 _LISTED = 100
+#: Series whose labels a thread remembers by their bytes.
+_KNOWN_SERIES = 1_000_000
 _PRECISION_NAMES: dict[str, Precision] = {"": "ns", "n": "ns", "u": "us", "µ": "us", "ns": "ns", "us": "us", "ms": "ms"}
 
 
@@ -65,6 +69,26 @@ class Ingest:
             self.counters.add("lines_refused_total", len(parsed.errors))
             raise PartialWriteError(points, parsed.errors)
         return points
+
+    def samples(self, body: bytes, *, name: str) -> int:
+        """Store a remote write request for the token `name`; the number of points.
+
+        Raises:
+            BodyError: the body cannot be read.
+            QuotaError: the token has written too much of late; nothing was stored.
+            PointsRefusedError: the store takes none of it.
+
+        """
+        self.quota.take(name, 0)
+        known: dict[bytes, Labels] | None = getattr(self._threads, "known", None)
+        if known is None or len(known) > _KNOWN_SERIES:
+            known = self._threads.known = {}
+        batch = read_write(decompress(body, self.body_limit), known)
+        if len(batch):
+            self.quota.take(name, len(batch))
+            self.store.append(batch)
+        self.counters.add("points_written_total", len(batch), protocol="remote")
+        return len(batch)
 
     def _parser(self) -> LineParser:
         parser: LineParser | None = getattr(self._threads, "parser", None)

@@ -3,6 +3,13 @@
 | route | scope | what |
 |---|---|---|
 | POST /write, /api/v2/write | write | line protocol, gzip; 204, or 400 with the lines that were refused |
+| POST /api/v1/write | write | remote write 1.0 |
+| /api/v1/query, query_range, labels, label/<name>/values, series, status/tsdb | read | as in Prometheus |
+| /api/v1/query_explain | read | what a query would touch |
+| POST /api/v1/read | read | remote read |
+| /sql?q=…&explain=1 | read | a SELECT over `points` |
+| POST /admin/flush, /admin/compact | admin | write the head as a block; merge blocks |
+| GET / | none | the page; it asks for a token where one is needed |
 | GET /health, /ping | none | the process answers |
 | GET /ready | none | the store is open |
 | GET /metrics | none | figures of the service and its store |
@@ -25,7 +32,9 @@ from quintet.timeseries.bodies import BodyError, read_body
 from quintet.timeseries.counters import CONTENT_TYPE
 from quintet.timeseries.errors import StoreClosedError
 from quintet.timeseries.ingest import precision_of
-from quintet.timeseries.service import Service
+from quintet.timeseries.page import page_routes
+from quintet.timeseries.queryroutes import query_routes
+from quintet.timeseries.service import Service, prometheus_error
 
 __all__ = ["create_app", "run"]
 
@@ -38,7 +47,8 @@ def create_app(service: Service) -> Starlette:
         yield
         await asyncio.to_thread(service.close)
 
-    return Starlette(routes=[*_write_routes(service), *_health_routes(service)], lifespan=lifespan)
+    routes = [*_write_routes(service), *query_routes(service), *_health_routes(service), *_care_routes(service)]
+    return Starlette(routes=[*routes, *page_routes()], lifespan=lifespan)
 
 
 def run(service: Service, *, host: str, port: int) -> None:
@@ -67,7 +77,17 @@ def _write_routes(service: Service) -> list[Route]:
         )
         return Response(status_code=204)
 
-    return [service.route(path, write, scope="write", methods=("POST",)) for path in ("/write", "/api/v2/write")]
+    async def remote(request: Request) -> Response:
+        if "io.prometheus.write.v2" in request.headers.get("content-type", ""):
+            raise BodyError(415, "remote write 2.0: send 1.0, prometheus.WriteRequest")
+        body = await read_body(request, service.options.body_bytes)
+        await service.write(service.ingest.samples, body, name=request.state.token)
+        return Response(status_code=204)
+
+    return [
+        *(service.route(path, write, scope="write", methods=("POST",)) for path in ("/write", "/api/v2/write")),
+        service.route("/api/v1/write", remote, scope="write", methods=("POST",), errors=prometheus_error),
+    ]
 
 
 def _health_routes(service: Service) -> list[Route]:
@@ -98,4 +118,18 @@ def _health_routes(service: Service) -> list[Route]:
         service.route("/ping", ping, scope="", methods=("GET", "HEAD")),
         service.route("/ready", ready, scope=""),
         service.route("/metrics", metrics, scope=""),
+    ]
+
+
+def _care_routes(service: Service) -> list[Route]:
+    async def flush(_: Request) -> Response:
+        await service.read(service.store.flush)
+        return Response(status_code=204)
+
+    async def compact(_: Request) -> Response:
+        return JSONResponse(vars(await service.read(service.store.compact)))
+
+    return [
+        service.route("/admin/flush", flush, scope="admin", methods=("POST",)),
+        service.route("/admin/compact", compact, scope="admin", methods=("POST",)),
     ]
