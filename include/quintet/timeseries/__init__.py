@@ -1,21 +1,29 @@
-"""A time-series database: write-ahead log, head, immutable blocks, compaction; FORMAT.md draws every file."""
+"""A time-series database: write-ahead log, head, immutable blocks, compaction; FORMAT.md draws every file.
+
+What is named here is loaded when it is first used: the generator, the client and the proof of the project also work in
+environments that lack the engine's libraries.
+"""
 
 from __future__ import annotations
 
-from quintet.timeseries.model import (
-    Batch,
-    Cardinality,
-    CompactReport,
-    Labels,
-    Matcher,
-    Options,
-    Scan,
-    ScanStats,
-    StoreStats,
-    labels_of,
-    series_text,
-)
-from quintet.timeseries.store import Store
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from quintet.timeseries.model import (
+        Batch,
+        Cardinality,
+        CompactReport,
+        Labels,
+        Matcher,
+        Options,
+        Scan,
+        ScanStats,
+        StoreStats,
+        labels_of,
+        series_text,
+    )
+    from quintet.timeseries.store import Store
 
 __all__ = [
     "Batch",
@@ -31,3 +39,10 @@ __all__ = [
     "labels_of",
     "series_text",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{'store' if name == 'Store' else 'model'}")
+    return getattr(module, name)
