@@ -11,11 +11,13 @@ import pytest
 from batches import ALL, HOUR, QUIET, SECOND, START, batch, expected, found, regular, series, stored
 
 from quintet.timeseries import Batch, Matcher, Options, Store
+from quintet.timeseries.blockset import BlockSet
 from quintet.timeseries.errors import (
     CardinalityError,
     MatcherError,
     PointsRefusedError,
     StoreClosedError,
+    StoreError,
     StoreLockedError,
 )
 
@@ -297,6 +299,29 @@ def test_threads_append_and_read_while_blocks_are_written_and_merged(tmp_path: P
         assert store.stats().trouble == ""
     with Store.open(tmp_path, options) as store:
         assert stored(store) == wanted
+
+
+def test_a_full_disk_is_trouble_that_is_told_and_ends_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    parts = [regular(10, 20, start=START + index * HOUR, seed=index) for index in range(9)]
+    with Store.open(tmp_path, Options(head_points=400)) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(BlockSet, "add", full)
+            with pytest.raises(StoreError, match=r"its memory is full: .*No space left on device"):
+                list(map(store.append, parts))
+            assert "No space left" in store.stats().trouble
+            there = len(store.scan([], *ALL).timestamps)
+            assert there >= 800, "what was accepted can be read"
+        store.flush()
+        store.append(parts[-1])
+        store._worker.wake()
+        assert len(store.scan([], *ALL).timestamps) == there + 200
+    with Store.open(tmp_path, QUIET) as store:
+        assert len(store.scan([], *ALL).timestamps) == there + 200
 
 
 def test_threads_share_a_sync(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 
 from quintet.errors import QuintetError
@@ -49,9 +48,9 @@ class Worker:
             try:
                 self._care()
                 self.trouble = ""
-            except (QuintetError, OSError, MemoryError) as error:
+            except Exception as error:  # noqa: BLE001 a thread that ends in silence would let writers wait for ever
                 self.trouble = str(error) or type(error).__name__
-                time.sleep(_PAUSE)
+                self._stop.wait(_PAUSE)
                 self._wake.set()
 
     def _run_sync(self) -> None:

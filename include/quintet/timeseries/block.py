@@ -381,6 +381,10 @@ class Block(Postings):
                 remedy=_REMEDY,
             )
 
+    def load_index(self) -> None:
+        """Read the index now, so that the first question does not wait for it."""
+        _ = self._first_chunk, self._symbols, self._pairs, self._postings
+
     def verify(self) -> None:
         """Read everything.
 

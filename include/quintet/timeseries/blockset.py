@@ -87,12 +87,13 @@ class BlockSet:
         manifest.save(self._folder, state)
         opened = {source.block.facts.number: source.block for source in self.view.sources}
         tiers = {entry.facts.number: entry.tier for entry in self.state.entries}
-        sources = [
-            Source(opened[entry.facts.number], entry.erased)
-            if tiers.get(entry.facts.number) == entry.tier
-            else self._open(entry)
-            for entry in state.entries
-        ]
+        sources = []
+        for entry in state.entries:
+            if tiers.get(entry.facts.number) == entry.tier:
+                sources.append(Source(opened[entry.facts.number], entry.erased))
+            else:
+                sources.append(self._open(entry))
+                sources[-1].block.load_index()
         self.state = state
         self.view = BlockView(tuple(sources), state.tombstones)
 
