@@ -6,11 +6,13 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quintet.timeseries import Labels, Matcher, labels_of
 from quintet.timeseries.block import Block, BlockWriter
+from quintet.timeseries.errors import MatcherError
 from quintet.timeseries.index import GrowingPostings, Postings, select
 
 VALUES = ["", "a", "b", "ab", "a.b", "é"]
@@ -71,6 +73,24 @@ def test_postings_in_memory_and_in_a_block_answer_alike(tmp_path: Path) -> None:
             for name in ("x", "y", "absent"):
                 one = [Matcher(name, op, value)]  # type: ignore[arg-type]
                 assert chosen(block, one) == chosen(memory, one)
+
+
+@pytest.mark.parametrize("pattern", ["(", "a)(b", "(?=a)", "\\1", "\udc80.*"])
+def test_an_expression_that_is_not_of_re2_is_refused(pattern: str) -> None:
+    with pytest.raises(MatcherError, match=r"label 'x': the regular expression .* does not compile"):
+        chosen(growing(), [Matcher("x", "=~", pattern)])
+
+
+def test_no_expression_takes_for_ever() -> None:
+    postings = GrowingPostings()
+    postings.add(0, labels_of({"x": "a" * 60}))
+    assert chosen(postings, [Matcher("x", "=~", "(a+)+b")]) == []
+
+
+def test_a_dot_matches_the_end_of_a_line_too() -> None:
+    postings = GrowingPostings()
+    postings.add(0, labels_of({"x": "a\nb"}))
+    assert chosen(postings, [Matcher("x", "=~", "a.b")]) == [0]
 
 
 def test_an_answer_can_be_changed_without_changing_the_postings() -> None:
