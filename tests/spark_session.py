@@ -59,6 +59,15 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     running.stop()
 
 
+@pytest.fixture(autouse=True)
+def _forgotten_tables(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let the session forget the tables of the test: it keeps the plans of each one it has read, for hours."""
+    running = request.getfixturevalue("spark") if "spark" in request.fixturenames else None
+    yield
+    if running is not None:
+        running._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+
+
 @pytest.fixture
 def spark_lab(tmp_path: Path, spark: SparkSession) -> Lab:
     """A lab whose Spark options lead to the jars, with all Delta tables created empty."""
