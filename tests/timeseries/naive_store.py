@@ -124,6 +124,12 @@ class NaiveStore:
     def compact(self) -> CompactReport:
         return CompactReport()
 
+    def retain(self, now: int) -> int:
+        return 0
+
+    def move_tiers(self, now: int) -> int:
+        return 0
+
     def stats(self) -> StoreStats:
         with self._lock:
             times = [time for points in self._points.values() for time in points]

@@ -15,9 +15,10 @@ from naive_store import NaiveStore
 from services import served
 
 from quintet.errors import SettingsError
-from quintet.timeseries.model import Batch, Matcher
+from quintet.timeseries.model import Batch, Matcher, Options
 from quintet.timeseries.quotas import PointQuota, QuotaError
 from quintet.timeseries.service import ServiceOptions
+from quintet.timeseries.store import Store
 from quintet.timeseries.tokens import AccessError, Token, Tokens, new_token
 
 
@@ -212,3 +213,36 @@ def test_an_unexpected_error_is_a_500_that_gives_nothing_away() -> None:
         assert 'failures_total{error="RuntimeError"} 1' in client.get("/metrics").text
     assert answer.status_code == 500
     assert answer.json() == {"code": "internal error", "message": "internal error: RuntimeError"}
+
+
+def test_points_beyond_the_out_of_order_window_are_refused_and_the_others_written(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store", Options(out_of_order_window=10)) as store, served(store) as client:
+        assert client.post("/write", content=b"m f=1 1000").status_code == 204
+        answer = client.post("/write", content=b"m f=2 900\nm f=3 995")
+        found = client.get("/sql", params={"q": "SELECT count(*) FROM points"}).json()
+    assert answer.status_code == 400
+    assert "1 of 2 points are older" in answer.json()["message"]
+    assert found["data"]["rows"] == [[2]]
+
+
+def test_what_the_retention_no_longer_holds_is_removed_while_serving(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store", Options(retention=10**9)) as store:
+        with served(store, options=ServiceOptions(care_seconds=0.05)) as client:
+            assert client.post("/write", content=b"m f=1 1000").status_code == 204
+            client.post("/admin/flush")
+            for _ in range(100):
+                if not store.stats().blocks:
+                    break
+                time.sleep(0.05)
+            assert "blocks_removed_total 1" in client.get("/metrics").text
+        assert store.stats().blocks == 0
+
+
+def test_a_closed_store_is_not_ready(tmp_path: Path) -> None:
+    closed = Store.open(tmp_path / "store")
+    with served(closed) as client:
+        assert client.get("/ready").status_code == 200
+        closed.close()
+        assert client.get("/ready").status_code == 503
+        assert client.get("/health").status_code == 200
+        assert client.post("/write", content=b"m f=1 1").status_code == 503

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from quintet.timeseries.bodies import gunzip
 from quintet.timeseries.counters import Counters
+from quintet.timeseries.errors import PointsRefusedError
 from quintet.timeseries.lineprotocol import PRECISIONS, LineError, LineParser, Precision
 from quintet.timeseries.model import Labels
 from quintet.timeseries.quotas import PointQuota
@@ -55,7 +56,7 @@ class Ingest:
             BodyError: the body cannot be unpacked within the limit.
             QuotaError: the token has written too much of late; nothing was stored.
             PartialWriteError: some lines were refused.
-            PointsRefusedError: the store takes none of it.
+            PointsRefusedError: the store takes none of it, or not the points that are too old.
 
         """
         self.quota.take(name, 0)
@@ -63,12 +64,12 @@ class Ingest:
         points = len(parsed.batch)
         if points:
             self.quota.take(name, points)
-            self.store.append(parsed.batch)
+            points = self.store.append(parsed.batch)
         self.counters.add("points_written_total", points, protocol="line")
         if parsed.errors:
             self.counters.add("lines_refused_total", len(parsed.errors))
             raise PartialWriteError(points, parsed.errors)
-        return points
+        return self._all(points, len(parsed.batch))
 
     def samples(self, body: bytes, *, name: str) -> int:
         """Store a remote write request for the token `name`; the number of points.
@@ -76,7 +77,7 @@ class Ingest:
         Raises:
             BodyError: the body cannot be read.
             QuotaError: the token has written too much of late; nothing was stored.
-            PointsRefusedError: the store takes none of it.
+            PointsRefusedError: the store takes none of it, or not the points that are too old.
 
         """
         self.quota.take(name, 0)
@@ -86,9 +87,19 @@ class Ingest:
         batch = read_write(decompress(body, self.body_limit), known)
         if len(batch):
             self.quota.take(name, len(batch))
-            self.store.append(batch)
-        self.counters.add("points_written_total", len(batch), protocol="remote")
-        return len(batch)
+        points = self.store.append(batch) if len(batch) else 0
+        self.counters.add("points_written_total", points, protocol="remote")
+        return self._all(points, len(batch))
+
+    def _all(self, accepted: int, sent: int) -> int:
+        if accepted == sent:
+            return accepted
+        self.counters.add("points_too_old_total", sent - accepted)
+        raise PointsRefusedError(
+            f"partial write: {sent - accepted} of {sent} points are older than the out-of-order window, the others are "
+            "written",
+            remedy="Send points sooner, or serve with a longer --out-of-order",
+        )
 
     def _parser(self) -> LineParser:
         parser: LineParser | None = getattr(self._threads, "parser", None)

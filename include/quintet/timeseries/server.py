@@ -11,7 +11,7 @@
 | POST /admin/flush, /admin/compact | admin | write the head as a block; merge blocks |
 | GET / | none | the page; it asks for a token where one is needed |
 | GET /health, /ping | none | the process answers |
-| GET /ready | none | the store is open |
+| GET /ready | none | the store is open and its background work goes on |
 | GET /metrics | none | figures of the service and its store |
 """
 
@@ -44,7 +44,9 @@ def create_app(service: Service) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        care = asyncio.create_task(service.care())
         yield
+        care.cancel()
         await asyncio.to_thread(service.close)
 
     routes = [*_write_routes(service), *query_routes(service), *_health_routes(service), *_care_routes(service)]
@@ -99,9 +101,11 @@ def _health_routes(service: Service) -> list[Route]:
 
     async def ready(_: Request) -> Response:
         try:
-            await service.read(service.store.stats)
+            trouble = (await service.read(service.store.stats)).trouble
         except StoreClosedError as error:
             return JSONResponse({"status": "closed", "message": str(error)}, 503)
+        if trouble:
+            return JSONResponse({"status": "trouble", "message": trouble}, 503)
         return JSONResponse({"status": "ready"})
 
     async def metrics(_: Request) -> Response:

@@ -37,12 +37,17 @@ Answer = tuple[int, dict[str, Any], dict[str, str]]
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceOptions:
-    """Limits of the service. body_bytes: largest body, as sent and unpacked; points_per_second: for each token."""
+    """Limits of the service.
+
+    body_bytes: largest body, as sent and unpacked; points_per_second: of each token; care_seconds: between two looks
+    at retention and tiers.
+    """
 
     body_bytes: int = 64 * 1024 * 1024
     points_per_second: float | None = None
     write_threads: int = 2
     query_threads: int = 2
+    care_seconds: float = 600
     limits: QueryLimits = field(default_factory=QueryLimits)
 
 
@@ -66,6 +71,20 @@ class Service:
     async def read(self, function: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
         """Run in a thread for queries, which never wait for writes."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, partial(function, *arguments, **named))
+
+    async def care(self) -> None:
+        """Keep the store's retention and tiers until cancelled; trouble is logged and tried again."""
+        while True:
+            await asyncio.sleep(self.options.care_seconds)
+            try:
+                removed = await self.read(self.store.retain, time.time_ns())
+                moved = await self.read(self.store.move_tiers, time.time_ns())
+            except QuintetError as error:
+                _LOG.error("retention and tiers: %s", error)
+                self.counters.add("care_failures_total")
+            else:
+                self.counters.add("blocks_removed_total", removed)
+                self.counters.add("blocks_moved_total", moved)
 
     def close(self) -> None:
         """Wait for the threads; the store stays open."""

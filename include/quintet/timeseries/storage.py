@@ -52,5 +52,11 @@ class Storage(Protocol):
     def compact(self) -> CompactReport:
         """Merge blocks."""
 
+    def retain(self, now: int, /) -> int:
+        """Remove what is older than the retention; blocks removed."""
+
+    def move_tiers(self, now: int, /) -> int:
+        """Move older blocks to the warm folder; blocks moved."""
+
     def stats(self) -> StoreStats:
         """Figures."""

@@ -6,8 +6,10 @@ import calendar
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+import re2
 
 from quintet.timeseries.promql import windows
 from quintet.timeseries.promql.errors import EvaluationError, QuerySyntaxError
@@ -50,6 +52,9 @@ MAPS: dict[str, Callable[[Floats], Floats]] = {
     "cosh": np.cosh,
     "tanh": np.tanh,
 }
+#: As the index reads regular expressions.
+_SYNTAX = re2.Options()
+_SYNTAX.log_errors = False
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _GROUP = re.compile(r"\$(?:\$|(\w+)|\{(\w+)\})")
 
@@ -139,18 +144,18 @@ def label_replace(vector: Vector, target: str, replacement: str, source: str, pa
     """
     _check_label(target)
     try:
-        regex = re.compile(pattern)
-    except re.error as error:
+        regex = re2.compile(pattern, _SYNTAX)
+    except re2.error as error:
         raise EvaluationError(f"regular expression {pattern!r} in label_replace: {error}") from error
 
-    def replaced(match: re.Match[str]) -> str:
+    def replaced(match: Any) -> str:
         def group(found: re.Match[str]) -> str:
             name = found[1] or found[2]
             if name is None:
                 return "$"
             try:
-                return match[int(name) if name.isdigit() else name] or ""
-            except IndexError:
+                return match.group(int(name) if name.isdigit() else name) or ""
+            except (IndexError, KeyError):
                 return ""
 
         return _GROUP.sub(group, replacement)

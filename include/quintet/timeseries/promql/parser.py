@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal, TypeVar, cast
 
+from quintet.timeseries.errors import MatcherError
+from quintet.timeseries.index import predicate
 from quintet.timeseries.model import METRIC, Matcher
 from quintet.timeseries.promql.errors import QuerySyntaxError
 from quintet.timeseries.promql.lexer import Token, duration, tokens
@@ -243,7 +245,7 @@ class _Parser:
             matchers += self.listed(self.matcher, "}")
         if metric and any(matcher.name == METRIC for matcher in matchers[1:]):
             raise self.error("the metric's name given twice")
-        if not any(_excludes_empty(matcher) for matcher in matchers):
+        if all(predicate(matcher)("") for matcher in matchers):
             raise self.error("a selector needs a matcher that an empty value does not satisfy, before here")
         return Selector(tuple(matchers))
 
@@ -253,11 +255,10 @@ class _Parser:
         if not operator:
             raise self.error(f"=, !=, =~ or !~ expected, {self.token.text!r} found")
         matcher = Matcher(name, cast(Literal["=", "!=", "=~", "!~"], operator), self.expect("string"))
-        if operator in {"=~", "!~"}:
-            try:
-                re.compile(matcher.value)
-            except re.error as error:
-                raise self.error(f"regular expression {matcher.value!r}: {error}, before here") from error
+        try:
+            predicate(matcher)
+        except MatcherError as error:
+            raise self.error(f"{error.message}, before here") from error
         return matcher
 
     def label(self) -> str:
@@ -317,9 +318,3 @@ class _Parser:
 
 def _number(text: str) -> float:
     return float(int(text, 16)) if text[:2] in {"0x", "0X"} else float(text)
-
-
-def _excludes_empty(matcher: Matcher) -> bool:
-    if matcher.op in {"=", "!="}:
-        return (matcher.value == "") == (matcher.op == "!=")
-    return (re.fullmatch(matcher.value, "") is None) == (matcher.op == "=~")

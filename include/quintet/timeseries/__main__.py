@@ -1,0 +1,5 @@
+"""`python -m quintet.timeseries`: see `quintet.timeseries.command`."""
+
+from quintet.timeseries.command import main
+
+main()
