@@ -28,6 +28,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from quintet import __version__
+from quintet.timeseries.admin import admin_routes
 from quintet.timeseries.bodies import BodyError, read_body
 from quintet.timeseries.counters import CONTENT_TYPE
 from quintet.timeseries.errors import StoreClosedError
@@ -50,7 +51,7 @@ def create_app(service: Service) -> Starlette:
         await asyncio.to_thread(service.close)
 
     routes = [*_write_routes(service), *query_routes(service), *_health_routes(service), *_care_routes(service)]
-    return Starlette(routes=[*routes, *page_routes()], lifespan=lifespan)
+    return Starlette(routes=[*routes, *admin_routes(service), *page_routes()], lifespan=lifespan)
 
 
 def run(service: Service, *, host: str, port: int) -> None:
