@@ -217,7 +217,7 @@ STEP = st.one_of(
 QUARTER = HOUR // 4
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEP, min_size=1, max_size=25))
 def test_any_sequence_of_work_leaves_what_a_plain_mapping_would(tmp_path: Path, steps: list) -> None:  # type: ignore[type-arg]
     folder = tmp_path / "store"

@@ -36,10 +36,9 @@ def restore(source: Path, target: Path) -> None:
     tier = FolderTier("hot", aside / "blocks")
     try:
         for entry in state.entries:
-            path = source / "blocks" / entry.facts.name
-            tier.put(path) if path.exists() else None
-            block = Block(tier.local(entry.facts.name) if path.exists() else path)
-            block.verify()
+            Block(source / "blocks" / entry.facts.name)  # says it in our words when the file is missing
+            tier.put(source / "blocks" / entry.facts.name)
+            Block(tier.local(entry.facts.name)).verify()
     except BaseException:
         shutil.rmtree(aside)
         raise

@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from pyroaring import BitMap
+
 from quintet.timeseries import compact, manifest
 from quintet.timeseries.block import Block, BlockFacts, BlockWriter
 from quintet.timeseries.compact import Source, cut, window_of
@@ -171,13 +174,14 @@ class BlockSet:
             self._commit(replace(self.state, tombstones=kept))
 
     def bury(self, matchers: Sequence[Matcher], start: int, end: int) -> int:
-        """Delete points in [start, end) of the series that fit from all blocks; series concerned."""
+        """Delete points in [start, end) of the series that fit from all blocks; series with a chunk that reaches in."""
         number = self.state.next_tombstone
         tombstone = Tombstone(number, self.state.next_block - 1, tuple(matchers), start, end)
         concerned = set()
         for source in self.view.sources:
-            found = erased([tombstone], source.block, source.erased)
-            concerned |= {source.block.labels(series) for series in found}
+            block = source.block
+            rows = block.rows(BitMap(erased([tombstone], block, source.erased)), start, end)
+            concerned |= {block.labels(series) for series in np.unique(block.chunks["series"][rows]).tolist()}
         if concerned:
             self._commit(replace(self.state, tombstones=(*self.state.tombstones, tombstone), next_tombstone=number + 1))
         return len(concerned)
