@@ -68,7 +68,7 @@ class NaiveStore:
             np.array(offsets, np.int64),
             np.array(times, np.int64),
             np.frombuffer(b"".join(values), np.float64),
-            ScanStats(points=len(times), head_points=len(times)),
+            ScanStats(head_points=len(times)),
         )
 
     def query(self, matchers: Sequence[Matcher], start: int, end: int) -> pa.Table:
@@ -86,7 +86,7 @@ class NaiveStore:
     def explain(self, matchers: Sequence[Matcher], start: int, end: int) -> ScanStats:
         with self._lock:
             points = sum(start <= time < end for one in self._matching(matchers) for time in self._points[one])
-        return ScanStats(points=points, head_points=points)
+        return ScanStats(head_points=points)
 
     def series(self, matchers: Sequence[Matcher], start: int, end: int) -> list[Labels]:
         return self.scan(matchers, start, end).labels

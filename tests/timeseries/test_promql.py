@@ -94,7 +94,7 @@ def test_elements_at_different_steps_may_share_labels_after_a_function() -> None
 
 def test_a_query_says_what_it_has_read() -> None:
     result = engine({"a": {600: 1, 0: 2}}).instant('m{id="a"} + rate(m[20m])', NOW)
-    assert [(one.stats.points, (one.end - one.start) // MINUTE) for one in result.touched] == [(1, 5), (2, 20)]
+    assert [(one.stats.head_points, (one.end - one.start) // MINUTE) for one in result.touched] == [(1, 5), (2, 20)]
     assert result.touched[0].matchers == (Matcher("__name__", "=", "m"), Matcher("id", "=", "a"))
 
 

@@ -93,8 +93,8 @@ def test_the_status_counts_series_by_metric(client: httpx.Client) -> None:
 def test_a_query_is_explained_by_what_its_selectors_touch(client: httpx.Client) -> None:
     query = {"query": 'rate(cpu_user{host="a"}[1m]) / on() sum(cpu_idle)', "start": NOW - 60, "end": NOW}
     first, second = data(client.get("/api/v1/query_explain", params=query))
-    assert (first["selector"], first["points"]) == ('cpu_user{host="a"}', 9)
-    assert (second["selector"], second["points"]) == ("cpu_idle{}", 2 * 25)
+    assert (first["selector"], first["head_points"]) == ('cpu_user{host="a"}', 9)
+    assert (second["selector"], second["head_points"]) == ("cpu_idle{}", 2 * 25)
 
 
 def test_sql_is_answered_with_rows_and_with_what_it_read(client: httpx.Client) -> None:
@@ -103,7 +103,7 @@ def test_sql_is_answered_with_rows_and_with_what_it_read(client: httpx.Client) -
     found = data(client.get("/sql", params={"q": statement}))
     assert found["columns"] == ["labels", "top", "first"]
     assert found["rows"][0] == [{"host": "a"}, 59.0, "2023-11-14 21:59:15.000000000"]
-    assert found["touched"]["points"] == 120
+    assert found["touched"]["head_points"] == 120
     assert data(client.post("/sql", data={"q": statement, "explain": "1"}))["selector"] == "cpu_user{}"
 
 

@@ -16,6 +16,7 @@ from services import served
 
 from quintet.errors import SettingsError
 from quintet.timeseries.model import Batch, Matcher, Options
+from quintet.timeseries.promql.limits import QueryLimits
 from quintet.timeseries.quotas import PointQuota, QuotaError
 from quintet.timeseries.service import ServiceOptions
 from quintet.timeseries.store import Store
@@ -246,3 +247,16 @@ def test_a_closed_store_is_not_ready(tmp_path: Path) -> None:
         assert client.get("/ready").status_code == 503
         assert client.get("/health").status_code == 200
         assert client.post("/write", content=b"m f=1 1").status_code == 503
+
+
+def test_the_limit_of_a_query_counts_points_in_blocks_and_in_memory(tmp_path: Path) -> None:
+    options = ServiceOptions(limits=QueryLimits(points=3))
+    with Store.open(tmp_path / "store") as store, served(store, options=options) as client:
+        client.post("/write", content=b"m f=1 1\nm f=2 2")
+        client.post("/admin/flush")
+        query = {"query": "count_over_time(m_f[1m])", "time": "1"}
+        assert client.get("/api/v1/query", params=query).status_code == 200
+        client.post("/write", content=b"m f=3 3\nm f=4 4")
+        refused = client.get("/api/v1/query", params=query)
+    assert refused.status_code == 422
+    assert "touches 4 points" in refused.json()["error"]

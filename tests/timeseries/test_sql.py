@@ -71,7 +71,7 @@ def test_conditions_on_time_and_labels_narrow_what_is_read_and_nothing_else(
     assert list(selection.matchers) == matchers
     assert selection.start == (MIN_TIME if start is None else BEGIN + start * SECOND - 1000)
     assert selection.end == (MAX_TIME if end is None else BEGIN + end * SECOND + 1000)
-    assert stats.points < 180 or not (matchers or start or end)
+    assert stats.head_points < 180 or not (matchers or start or end)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_statement_with_several_scans_reads_what_all_of_them_need(
 def test_an_answer_says_what_was_read(store: NaiveStore) -> None:
     answer = query(store, "SELECT count(*) FROM points WHERE metric = 'memory'")
     assert answer.table.to_pylist() == [{"count_star()": 60}]
-    assert answer.stats.points == 60
+    assert answer.stats.head_points == 60
     assert query(store, "SELECT 1").selection is None
 
 

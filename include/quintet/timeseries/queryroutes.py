@@ -199,7 +199,7 @@ class _Reading:
             budget = Budget(self.service.options.limits)
             scans = []
             for query in read_queries(decompress(body, self.service.options.body_bytes)):
-                budget.take(self.store.explain(query.matchers, query.start, query.end).points)
+                budget.take_scan(self.store.explain(query.matchers, query.start, query.end))
                 scans.append(self.store.scan(query.matchers, query.start, query.end))
                 budget.take(0, len(scans[-1].labels))
             return compress(encode_read_response(scans))

@@ -134,7 +134,7 @@ def _scan(store: Storage, selection: Selection | None, budget: Budget) -> Scan:
         empty = np.empty(0, np.int64)
         return Scan([], np.zeros(1, np.int64), empty, empty.astype(np.float64))
     bounds = selection.matchers, selection.start, selection.end
-    budget.take(store.explain(*bounds).points)
+    budget.take_scan(store.explain(*bounds))
     scan = store.scan(*bounds)
     budget.take(0, len(scan.labels))
     return scan

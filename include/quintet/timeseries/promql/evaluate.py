@@ -177,8 +177,7 @@ class _Run:
 
     def scan(self, selector: Selector) -> tuple[Scan, npt.NDArray[np.int64]]:
         ends, start, end = self.window(selector)
-        expected = self.store.explain(selector.matchers, start, end)
-        self.budget.take(expected.points)
+        self.budget.take_scan(self.store.explain(selector.matchers, start, end))
         scan = self.store.scan(selector.matchers, start, end)
         self.touched.append(Touched(selector.matchers, start, end, scan.stats))
         self.budget.take(0, len(scan.labels))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from quintet.timeseries.model import ScanStats
 from quintet.timeseries.promql.errors import QueryLimitError, QueryTimeoutError
 
 __all__ = ["Budget", "QueryLimits"]
@@ -44,6 +45,15 @@ class Budget:
             raise QueryTimeoutError(
                 f"the query took more than {self.limits.seconds:g} s", remedy="Ask for fewer series or a shorter time"
             )
+
+    def take_scan(self, expected: ScanStats) -> None:
+        """Count what a scan is going to read, in blocks and in memory.
+
+        Raises:
+            QueryLimitError: more than the query may touch.
+
+        """
+        self.take(expected.points + expected.head_points)
 
     def take(self, points: int, series: int = 0) -> None:
         """Count points that are going to be read.

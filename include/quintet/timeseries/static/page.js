@@ -76,7 +76,7 @@ const show = async () => {
     $("touched").tBodies[0].replaceChildren(...touched.map((one) => {
       const row = document.createElement("tr");
       const cells = [
-        one.selector, Chart.short(one.points), `${one.blocks_read} of ${one.blocks_total}`,
+        one.selector, Chart.short(one.head_points), Chart.short(one.points), `${one.blocks_read} of ${one.blocks_total}`,
         `${one.chunks_read} of ${one.chunks_total}`, Chart.short(one.bytes_read),
       ];
       for (const text of cells) row.insertCell().textContent = text;
