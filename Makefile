@@ -29,8 +29,8 @@ start: bootstrap ## start the services
 stop: bootstrap ## stop the services, keep everything
 	@$(PLAYBOOK) playbooks/stop.yml $(ARGS)
 
-reset: bootstrap ## throw the data away, keep programs and backups
-	@$(PLAYBOOK) playbooks/reset.yml $(ARGS)
+reset: bootstrap ## throw the data away, keep programs and backups (PROFILES as installed)
+	@$(PLAYBOOK) playbooks/reset.yml -e profiles=$(PROFILES) $(ARGS)
 
 destroy: bootstrap ## throw the whole lab away, keep backups (asks for its name)
 	@$(PLAYBOOK) playbooks/destroy.yml $(ARGS)
