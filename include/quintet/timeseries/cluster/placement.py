@@ -36,7 +36,7 @@ def shard_of(labels: Labels, shards: int) -> int:
 
 def wanted(nodes: Iterable[str], shard: int, replication: int) -> tuple[str, ...]:
     """The nodes that should keep a shard, best first; all of them where there are fewer than `replication`."""
-    weights = sorted(((xxhash.xxh64_intdigest(f"{node}\n{shard}"), node) for node in set(nodes)), reverse=True)
+    weights = sorted(((xxhash.xxh64_intdigest(f"{node}\n{shard}".encode()), node) for node in set(nodes)), reverse=True)
     return tuple(node for _, node in weights[:replication])
 
 
