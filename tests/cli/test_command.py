@@ -45,7 +45,7 @@ def test_wrong_usage_ends_with_2(tmp_path: Path) -> None:
 def test_an_unknown_project_lists_the_known_ones(tmp_path: Path) -> None:
     done = quintet("generate", "nothing", "--out", str(tmp_path / "out"), home=tmp_path)
     assert done.returncode == 1
-    assert "Known projects: lakehouse" in done.stderr
+    assert "Known projects: lakehouse, timeseries" in done.stderr
 
 
 def test_generate_writes_files_and_their_truth_once(tmp_path: Path) -> None:

@@ -22,7 +22,14 @@ EXPECTED = {
     "lakehouse_care_tables",
     "lakehouse_ingest_bronze",
     "lakehouse_run_pipeline",
+    "timeseries_backup_store",
+    "timeseries_compact_blocks",
+    "timeseries_load_points",
+    "timeseries_move_tiers",
+    "timeseries_retain_blocks",
+    "timeseries_run_pipeline",
 }
+OWNERS = {"lakehouse": "retail-data", "timeseries": "measurement-data"}
 HEADINGS = ["Reads", "Writes", "Cadence", "Rerun", "Triage"]
 #: What a DAG file may import beside the standard library's small modules: wiring, no work.
 IMPORTS = re.compile(r"^(__future__|datetime|airflow\.sdk|airflow\.providers\..+|quintet\.airflow\..+)$")
@@ -86,7 +93,7 @@ def test_a_file_is_parsed_in_no_time(bag: Any, dags: dict[str, Any]) -> None:
 
 
 def test_every_dag_is_tagged_owned_and_runs_one_at_a_time(dags: dict[str, Any]) -> None:
-    layers = {"bronze", "silver", "gold", "care", "pipeline"}
+    layers = {"bronze", "silver", "gold", "points", "care", "backup", "pipeline"}
     for dag_id, dag in dags.items():
         slug = dag_id.partition("_")[0]
         assert slug in dag.tags, f"{dag_id}: tags are slug and layer"
@@ -110,7 +117,7 @@ def test_every_task_has_owner_retries_by_class_and_an_alert(dags: dict[str, Any]
             where = f"{dag_id}.{task.task_id}"
             arguments = getattr(task, "partial_kwargs", None)
             given = arguments.get if arguments is not None else lambda name, task=task: getattr(task, name)
-            assert given("owner") == "retail-data", where
+            assert given("owner") == OWNERS[dag_id.partition("_")[0]], where
             assert given("retries") == 3, where
             assert given("retry_policy") is RETRY_BY_CLASS, where
             callbacks = given("on_failure_callback")

@@ -31,6 +31,19 @@ GROUPS = {
         *BUILT,
         "gold.announce",
     ],
+    "timeseries_load_points": ["load.check_input", "load.send", "load.gate"],
+    "timeseries_backup_store": ["backup.snapshot", "backup.drill", "backup.prune"],
+    "timeseries_run_pipeline": [
+        "load.check_input",
+        "load.send",
+        "load.gate",
+        "retain",
+        "compact",
+        "move",
+        "backup.snapshot",
+        "backup.drill",
+        "backup.prune",
+    ],
 }
 
 
@@ -42,7 +55,7 @@ def is_before(dag: Any, first: str, second: str) -> bool:
 def test_the_steps_of_a_dag_follow_one_another(dag_id: str, dags: dict[str, Any]) -> None:
     steps = GROUPS[dag_id]
     wrong = [pair for pair in itertools.pairwise(steps) if not is_before(dags[dag_id], *pair)]
-    assert wrong == [], "the order of these steps protects data: see the comments in quintet.airflow.lakehouse"
+    assert wrong == [], "the order of these steps protects data: see the comments in quintet.airflow"
 
 
 @pytest.mark.parametrize("dag_id", ["lakehouse_build_silver", "lakehouse_run_pipeline"])
@@ -88,6 +101,12 @@ def test_each_single_dag_tells_one_asset_at_its_end_and_the_master_only_gold(dag
         "lakehouse_build_gold": {"gold.announce": ["gold_lakehouse"]},
         "lakehouse_run_pipeline": {"gold.announce": ["gold_lakehouse"]},
         "lakehouse_care_tables": {},
+        "timeseries_load_points": {"load.gate": ["points_timeseries"]},
+        "timeseries_compact_blocks": {"compact": ["blocks_timeseries"]},
+        "timeseries_move_tiers": {},
+        "timeseries_retain_blocks": {},
+        "timeseries_backup_store": {},
+        "timeseries_run_pipeline": {},
     }
 
 
@@ -142,7 +161,41 @@ def test_only_one_run_at_a_time_may_write_silver(dags: dict[str, Any]) -> None:
 
 def test_switching_a_scheduled_dag_on_starts_no_run_for_the_past(dags: dict[str, Any]) -> None:
     scheduled = [dag for dag in dags.values() if dag.timetable.__class__.__name__.startswith("Cron")]
-    assert {dag.dag_id for dag in scheduled} == {"lakehouse_ingest_bronze", "lakehouse_care_tables"}
+    assert {dag.dag_id for dag in scheduled} == {
+        "lakehouse_ingest_bronze",
+        "lakehouse_care_tables",
+        "timeseries_load_points",
+        "timeseries_retain_blocks",
+        "timeseries_backup_store",
+    }
     for dag in scheduled:
         assert dag.is_paused_upon_creation is True
         assert dag.timetable.run_immediately is False
+
+
+def test_blocks_are_merged_after_points_came_and_moved_after_they_are_in_order(dags: dict[str, Any]) -> None:
+    from quintet.airflow.assets import BLOCKS_TIMESERIES, POINTS_TIMESERIES
+
+    for dag_id, asset in (
+        ("timeseries_compact_blocks", POINTS_TIMESERIES),
+        ("timeseries_move_tiers", BLOCKS_TIMESERIES),
+    ):
+        assert [found.name for found in dags[dag_id].timetable.asset_condition.objects] == [asset.name]
+
+
+def test_only_one_task_at_a_time_changes_the_time_series_store(dags: dict[str, Any]) -> None:
+    import json
+
+    from paths import ROOT
+
+    pools = json.loads((ROOT / "include/quintet/airflow/pools.json").read_text(encoding="utf-8"))
+    assert pools["timeseries"]["slots"] == 1
+    changes = {"load.send", "retain", "compact", "move", "backup.snapshot"}
+    found = {
+        task.task_id: task.pool
+        for dag_id, dag in dags.items()
+        if dag_id.startswith("timeseries_")
+        for task in dag.tasks
+        if task.task_id in changes
+    }
+    assert found == dict.fromkeys(changes, "timeseries"), "a backup is compared with a store that no other task changes"

@@ -162,7 +162,7 @@ def test_tables_are_not_emptied_below_a_run_that_writes_them(lab: Lab, server: A
 
 
 def test_an_input_folder_that_is_not_there_is_refused(lab: Lab, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"absent does not exist\. Name a folder with CSV files"):
+    with pytest.raises(InputError, match=r"absent does not exist\. Name a folder with input files"):
         prepare_input(lab, project("lakehouse"), tmp_path / "absent", days=1, seed=1)
 
 

@@ -1,13 +1,14 @@
 """Assets: where DAGs of a project meet. One asset is one layer of one project: all its tables, up to date.
 
-The names are those of the schemas in Trino.
+The names are those of the schemas in Trino; the time-series database has no tables, its assets are its points as they
+were sent, and its blocks in order.
 """
 
 from __future__ import annotations
 
 from airflow.sdk import Asset
 
-__all__ = ["BRONZE_LAKEHOUSE", "GOLD_LAKEHOUSE", "SILVER_LAKEHOUSE"]
+__all__ = ["BLOCKS_TIMESERIES", "BRONZE_LAKEHOUSE", "GOLD_LAKEHOUSE", "POINTS_TIMESERIES", "SILVER_LAKEHOUSE"]
 
 
 def _layer(catalog: str, schema: str) -> Asset:
@@ -18,3 +19,5 @@ def _layer(catalog: str, schema: str) -> Asset:
 BRONZE_LAKEHOUSE = _layer("delta", "bronze_lakehouse")
 SILVER_LAKEHOUSE = _layer("delta", "silver_lakehouse")
 GOLD_LAKEHOUSE = _layer("iceberg", "gold_lakehouse")
+POINTS_TIMESERIES = _layer("timeseries", "points_timeseries")
+BLOCKS_TIMESERIES = _layer("timeseries", "blocks_timeseries")

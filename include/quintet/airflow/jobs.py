@@ -181,6 +181,8 @@ def environment_of(lab: Lab) -> dict[str, str]:
         # The job runs the same release as the task, also when a newer one is deployed meanwhile.
         "PYTHONPATH": str(Path(quintet.__file__).resolve().parents[1]),
         "PYTHONUNBUFFERED": "1",
+        # Compiled loops of the time-series engine; a release may not be written to.
+        "NUMBA_CACHE_DIR": str(lab.path("run") / "numba"),
         **({"JAVA_HOME": str(java_home)} if java_home else {}),
     }
 

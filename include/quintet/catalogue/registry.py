@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from quintet.catalogue.lakehouse import LAKEHOUSE
 from quintet.catalogue.model import Profile, Project, Table
+from quintet.catalogue.timeseries import TIMESERIES
 from quintet.errors import QuintetError
 
 __all__ = ["PROFILES", "PROJECTS", "project", "table", "tables"]
@@ -12,9 +13,10 @@ PROFILES = (
     Profile("core", "PostgreSQL and Airflow"),
     Profile("lakehouse", "core, Spark, Trino and dbt"),
     Profile("streaming", "core, Kafka, schema registry, Kafka Connect and Flink"),
+    Profile("timeseries", "core and the time-series database"),
 )
 
-PROJECTS = (LAKEHOUSE,)
+PROJECTS = (LAKEHOUSE, TIMESERIES)
 
 
 def project(slug: str) -> Project:

@@ -79,6 +79,8 @@ def tables(
     rows = [_described(entry, rows_of) for entry in chosen]
     if as_json:
         print_json(rows)
+    elif not rows:
+        say("there is no such table")
     else:
         shown = [column for column in rows[0] if column not in {"key", "writer"} and (counted or column != "rows")]
         print_table(shown, ([row[column] for column in shown] for row in rows))

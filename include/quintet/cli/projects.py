@@ -12,11 +12,11 @@ import typer
 
 from quintet.cli.output import AsJson, print_json, print_table, say
 from quintet.cli.progress import progress
+from quintet.cli.proofs import proof_of
 from quintet.errors import GateError, InputError, LabError, VerifyError
 from quintet.settings import Lab, load_lab
 
 if TYPE_CHECKING:
-    from quintet.lakehouse.truth import Truth
     from quintet.runs.run import Outcome
 
 __all__ = ["register"]
@@ -24,16 +24,6 @@ __all__ = ["register"]
 Slug = Annotated[str, typer.Argument(help="Slug of the project.")]
 Days = Annotated[int, typer.Option(min=1, help="Days to generate.")]
 Seed = Annotated[int, typer.Option(help="Seed: the same seed gives the same bytes.")]
-#: What the end of a run shows: title -> statement.
-ANSWERS = {
-    "Rows": "select 'bronze' as layer, count(*) as lines from delta.bronze_lakehouse.invoice_lines union all "
-    "select 'silver', count(*) from delta.silver_lakehouse.invoice_lines union all "
-    "select 'quarantine (open)', count(*) from delta.silver_lakehouse.invoice_lines__quarantine "
-    "where _status = 'open' union all select 'gold sales', count(*) from iceberg.gold_lakehouse.fct_sales",
-    "Revenue by month": "select trade_month, revenue_gbp from iceberg.gold_lakehouse.revenue_monthly order by 1",
-    "Best products": "select product_id, sum(line_amount_gbp) as revenue_gbp from iceberg.gold_lakehouse.fct_sales "
-    "group by 1 order by 2 desc limit 5",
-}
 
 
 def _day(value: str | None) -> str | None:
@@ -66,12 +56,10 @@ def generate(
     from quintet.settings import lab_path
 
     find(project)
-    from quintet.lakehouse import generator
-
-    truth = generator.generate(out, days=days, seed=seed, poison_day=poison_day)
+    figures = proof_of(project).generate(out, days=days, seed=seed, poison_day=poison_day)
     if lab_path().exists() and load_lab().path("home") in out.resolve().parents:
         hand_over(load_lab(), out)
-    facts = {"folder": str(out), "files": sum(map(len, truth.files.values())), **truth.expect}
+    facts = {"folder": str(out), **figures}
     if as_json:
         print_json(facts)
     else:
@@ -139,11 +127,14 @@ def run(
     if as_json:
         print_json(facts)
     if outcome.state != "success":
-        raise _failure(lab, outcome, facts["url"])
+        raise _failure(lab, outcome, facts["url"], proof_of(project).gate_remedy)
     if as_json:
         return
+    proof = proof_of(project)
     if folder:
-        _answers(lab)
+        for title, columns, rows in proof.answers(lab):
+            print_table(columns, rows, title=title)
+            sys.stdout.write("\n")
     print_table(("step", "seconds"), facts["steps"].items(), title="Steps")
     print_table(
         ("", ""),
@@ -152,7 +143,7 @@ def run(
             ("peak memory of the lab, MB", facts["peak_memory_mb"]),
             ("this run", facts["url"]),
             ("the lab", f"{lab.endpoint('airflow').url}/lab/"),
-            ("Trino", lab.endpoint("trino").url),
+            (proof.door[0], lab.endpoint(proof.door[1]).url),
             ("passwords", "quintet secrets show airflow"),
         ],
     )
@@ -163,19 +154,17 @@ def verify(
     truth: Annotated[Path | None, typer.Option(help="Truth file; else that of the last run's input.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare the tables with the truth of the input."""
+    """Compare what the project holds with the truth of the input."""
     from quintet.catalogue import project as find
-    from quintet.lake.trino import connect, query
-    from quintet.lakehouse.verify import checks
     from quintet.runs import record
 
     lab = load_lab()
     find(project)
-    known = _truth(lab, project, truth)
-    connection = connect(lab)
+    proof = proof_of(project)
+    known = proof.truth(truth, Path() if truth else _last_input(lab, project))
     found = [
         {"name": check.name, "ok": check.ok, "expected": check.expected, "actual": check.actual}
-        for check in checks(known, lambda statement: query(connection, statement))
+        for check in proof.checks(lab, known)
     ]
     failed = [check for check in found if not check["ok"]]
     record.write(lab, project, "last_verify", {"ok": not failed, "source": known.source, "checks": found})
@@ -203,7 +192,7 @@ def _steps(outcome: Outcome) -> dict[str, float]:
     return {name: round(seconds, 1) for name, seconds in steps.items()}
 
 
-def _failure(lab: Lab, outcome: Outcome, url: str) -> Exception:
+def _failure(lab: Lab, outcome: Outcome, url: str, gate_remedy: str) -> Exception:
     from quintet.runs.airflow import AirflowClient
     from quintet.runs.run import FINISHED
 
@@ -220,36 +209,19 @@ def _failure(lab: Lab, outcome: Outcome, url: str) -> Exception:
     names = [task.task_id for task in outcome.failed]
     message = f"the run ended as {outcome.state}: {', '.join(names) or 'no task failed'}"
     if any(name.endswith("gate") for name in names):
-        return GateError(message, remedy="Nothing was published. See: quintet quarantine list lakehouse")
-    if any(name.startswith("ingest.") for name in names):
+        return GateError(message, remedy=gate_remedy)
+    if any(name.startswith("ingest.") or name.endswith(".check_input") for name in names):
         return InputError(message, remedy="Correct the files named above and run again; what was good has landed")
     return LabError(message, remedy=f"The whole log: {url}")
 
 
-def _answers(lab: Lab) -> None:
-    from quintet.lake.trino import connect, query_with_names
-
-    connection = connect(lab)
-    for title, statement in ANSWERS.items():
-        names, rows = query_with_names(connection, statement)
-        print_table(names, rows, title=title)
-        sys.stdout.write("\n")
-
-
-def _truth(lab: Lab, slug: str, given: Path | None) -> Truth:
-    from quintet.lakehouse import facts
-    from quintet.lakehouse.truth import FILE_NAME, Truth
+def _last_input(lab: Lab, slug: str) -> Path:
     from quintet.runs import record
 
-    if given:
-        return Truth.read(given)
     try:
         last = record.read(lab, slug, "last_run")
     except ValueError as error:
         raise VerifyError("the record of the last run cannot be read", remedy=f"Run: quintet run {slug}") from error
     if last is None:
         raise VerifyError("no run is recorded", remedy=f"Run: quintet run {slug}")
-    path = Path(last["input"]) / FILE_NAME
-    if path.exists():
-        return Truth.read(path)
-    return facts.known(Path(last["input"]))
+    return Path(last["input"])

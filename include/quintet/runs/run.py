@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import stat
@@ -111,14 +112,14 @@ def prepare_input(lab: Lab, project: Project, folder: Path | None, *, days: int,
     """Return a folder that the lab's user can read: the one given, a copy of it, or a generated one.
 
     Raises:
-        InputError: the folder given is absent or holds no CSV file.
+        InputError: the folder given is absent.
 
     """
     if folder is None:
         return _generated(lab, project, days=days, seed=seed)
     folder = folder.resolve()
     if not folder.is_dir():
-        raise InputError(f"the input folder {folder} does not exist", remedy="Name a folder with CSV files")
+        raise InputError(f"the input folder {folder} does not exist", remedy="Name a folder with input files")
     if _readable_by_others(folder) or os.geteuid() != 0:
         return folder
     staged = lab.path("input") / f"staged-{folder.parent.name}-{folder.name}"
@@ -128,13 +129,12 @@ def prepare_input(lab: Lab, project: Project, folder: Path | None, *, days: int,
 
 
 def _generated(lab: Lab, project: Project, *, days: int, seed: int) -> Path:
-    # The generator of a project is its module `generator`; there is one project so far.
-    from quintet.lakehouse.generator import generate
-
+    # The generator of a project is its module `generator`.
+    generator = importlib.import_module(f"quintet.{project.slug}.generator")
     folder = lab.path("input") / f"{project.slug}-{days}-days-seed-{seed}"
     if not (folder / "truth.json").exists():
         shutil.rmtree(folder, ignore_errors=True)
-        generate(folder, days=days, seed=seed)
+        generator.generate(folder, days=days, seed=seed)
         record.hand_over(lab, folder)
     return folder
 
@@ -146,8 +146,11 @@ def _readable_by_others(folder: Path) -> bool:
 
 
 def reset_project(lab: Lab, project: Project) -> None:
-    """Empty every table of a project: gold is dropped through Trino, Delta tables are made anew."""
-    run_module(lab, "spark", "quintet.lake.reset", project.slug)
+    """Empty a project: gold is dropped through Trino, Delta tables are made anew; one without tables empties itself."""
+    if project.tables:
+        run_module(lab, "spark", "quintet.lake.reset", project.slug)
+    else:
+        importlib.import_module(f"quintet.{project.slug}.reset").reset(lab)
 
 
 def start_and_follow(

@@ -1,0 +1,156 @@
+"""What the verbs generate, run and verify know of each project: its generator, its answers, its proof."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from quintet.errors import VerifyError
+from quintet.settings import Lab
+
+__all__ = ["Answer", "Check", "Proof", "proof_of"]
+
+#: Title, names of columns, rows.
+Answer = tuple[str, Sequence[str], Iterable[Sequence[Any]]]
+
+
+class Check(Protocol):
+    """One comparison of a proof."""
+
+    @property
+    def name(self) -> str:
+        """What is compared."""
+
+    @property
+    def expected(self) -> str:
+        """What the truth says."""
+
+    @property
+    def actual(self) -> str:
+        """What was found."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether both are the same."""
+
+
+class Proof(ABC):
+    """One project, for the verbs."""
+
+    #: What to do when the gate has refused.
+    gate_remedy: str
+    #: Name of the door that people look at beside Airflow, and its endpoint.
+    door: tuple[str, str]
+
+    @abstractmethod
+    def generate(self, out: Path, *, days: int, seed: int, poison_day: int | None) -> dict[str, Any]:
+        """Write an input; figures of its truth."""
+
+    @abstractmethod
+    def truth(self, given: Path | None, folder: Path) -> Any:
+        """Truth of the file given, else of an input folder."""
+
+    @abstractmethod
+    def checks(self, lab: Lab, truth: Any) -> Iterator[Check]:
+        """Compare what the lab holds with the truth."""
+
+    @abstractmethod
+    def answers(self, lab: Lab) -> Iterator[Answer]:
+        """What the end of a run shows."""
+
+
+class _Lakehouse(Proof):
+    gate_remedy = "Nothing was published. See: quintet quarantine list lakehouse"
+    door = ("Trino", "trino")
+    #: Title -> statement.
+    statements = {  # noqa: RUF012
+        "Rows": "select 'bronze' as layer, count(*) as lines from delta.bronze_lakehouse.invoice_lines union all "
+        "select 'silver', count(*) from delta.silver_lakehouse.invoice_lines union all "
+        "select 'quarantine (open)', count(*) from delta.silver_lakehouse.invoice_lines__quarantine "
+        "where _status = 'open' union all select 'gold sales', count(*) from iceberg.gold_lakehouse.fct_sales",
+        "Revenue by month": "select trade_month, revenue_gbp from iceberg.gold_lakehouse.revenue_monthly order by 1",
+        "Best products": "select product_id, sum(line_amount_gbp) as revenue_gbp from iceberg.gold_lakehouse.fct_sales "
+        "group by 1 order by 2 desc limit 5",
+    }
+
+    def generate(self, out: Path, *, days: int, seed: int, poison_day: int | None) -> dict[str, Any]:
+        from quintet.lakehouse.generator import generate
+
+        truth = generate(out, days=days, seed=seed, poison_day=poison_day)
+        return {"files": sum(map(len, truth.files.values())), **truth.expect}
+
+    def truth(self, given: Path | None, folder: Path) -> Any:
+        from quintet.lakehouse import facts
+        from quintet.lakehouse.truth import FILE_NAME, Truth
+
+        path = given or folder / FILE_NAME
+        return Truth.read(path) if given or path.exists() else facts.known(folder)
+
+    def checks(self, lab: Lab, truth: Any) -> Iterator[Check]:
+        from quintet.lake.trino import connect, query
+        from quintet.lakehouse.verify import checks
+
+        connection = connect(lab)
+        yield from checks(truth, lambda statement: query(connection, statement))
+
+    def answers(self, lab: Lab) -> Iterator[Answer]:
+        from quintet.lake.trino import connect, query_with_names
+
+        connection = connect(lab)
+        for title, statement in self.statements.items():
+            yield (title, *query_with_names(connection, statement))
+
+
+class _Timeseries(Proof):
+    gate_remedy = "Nothing of the files named above was written; the others were. Correct them and run again"
+    door = ("time-series database", "timeseries")
+    #: Title -> statement.
+    statements = {  # noqa: RUF012
+        "Points by metric": "SELECT metric, count(DISTINCT labels) AS series, count(*) AS points, "
+        "min(timestamp)::VARCHAR AS first, max(timestamp)::VARCHAR AS last FROM points GROUP BY ALL ORDER BY 3 DESC",
+        "Warmest halls": "SELECT labels['site'] AS site, labels['hall'] AS hall, round(avg(value), 2) AS mean_celsius, "
+        "max(value) AS greatest FROM points WHERE metric = 'climate_temperature_celsius' GROUP BY ALL ORDER BY 3 DESC "
+        "LIMIT 5",
+    }
+
+    def generate(self, out: Path, *, days: int, seed: int, poison_day: int | None) -> dict[str, Any]:
+        from quintet.timeseries.generator import generate
+
+        return dict(generate(out, days=days, seed=seed, poison_day=poison_day).expect)
+
+    def truth(self, given: Path | None, folder: Path) -> Any:
+        from quintet.timeseries.truth import FILE_NAME, Truth
+
+        path = given or folder / FILE_NAME
+        if not path.exists():
+            raise VerifyError(
+                f"nothing is known about the input {folder}",
+                remedy="Name its truth with --truth, or run over generated input: quintet run timeseries",
+            )
+        return Truth.read(path)
+
+    def checks(self, lab: Lab, truth: Any) -> Iterator[Check]:
+        from quintet.timeseries.labclient import LabClient
+        from quintet.timeseries.loading import known_files
+        from quintet.timeseries.verify import checks
+
+        with LabClient(lab, "reader") as client:
+            yield from checks(truth, client, lambda: {entry["file"] for entry in known_files(lab)})
+
+    def answers(self, lab: Lab) -> Iterator[Answer]:
+        from quintet.timeseries.labclient import LabClient
+
+        with LabClient(lab, "reader") as client:
+            for title, statement in self.statements.items():
+                found = client.sql(statement)
+                yield title, found["columns"], found["rows"]
+
+
+_PROOFS: dict[str, type[Proof]] = {"lakehouse": _Lakehouse, "timeseries": _Timeseries}
+
+
+def proof_of(slug: str) -> Proof:
+    """The proof of a project of the catalogue."""
+    return _PROOFS[slug]()

@@ -1,0 +1,113 @@
+"""The lab's time-series database over HTTP, as the tasks of the project and its proof use it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+import httpx
+
+from quintet.errors import LabError, ServiceDownError
+from quintet.settings import Lab
+
+__all__ = ["LabClient", "Refusals"]
+
+#: Seconds for one answer; a compaction or a fingerprint of everything takes its time.
+TIMEOUT = 600.0
+ENDPOINT = "timeseries"
+#: Answers of a service that is starting, ending or in trouble, and of one whose quota is used up.
+NOT_READY = frozenset({429, 502, 503, 504})
+
+Refusals = Mapping[str, Any]
+
+
+class LabClient:
+    """The database with one of the lab's tokens; every method raises ServiceDownError or LabError."""
+
+    def __init__(self, lab: Lab, role: Literal["admin", "writer", "reader"]) -> None:
+        self.url = lab.endpoint(ENDPOINT).url
+        headers = {"Authorization": f"Bearer {lab.secret(f'timeseries_{role}')}"}
+        self._client = httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def write(self, body: bytes) -> Refusals:
+        """Write line protocol; what was refused of it: {} or {"written", "refused", "errors": [{"line", "message"}]}.
+
+        Raises:
+            LabError: nothing was written.
+
+        """
+        answer = self._send("POST", "/write", content=body)
+        if answer.status_code == httpx.codes.BAD_REQUEST and "written" in (told := _content(answer)):
+            return told
+        self._refuse(answer, "/write")
+        return {}
+
+    def query(self, query: str, at: int) -> list[dict[str, Any]]:
+        """Series of an instant query at `at`, seconds since the epoch: [{"metric": labels, "value": [time, text]}]."""
+        answer = self._send("POST", "/api/v1/query", data={"query": query, "time": str(at)})
+        self._refuse(answer, query)
+        found: list[dict[str, Any]] = _content(answer)["data"]["result"]
+        return found
+
+    def sql(self, statement: str) -> dict[str, Any]:
+        """Answer of a SELECT: {"columns": names, "rows": lists of values}."""
+        answer = self._send("POST", "/sql", data={"q": statement})
+        self._refuse(answer, "/sql")
+        found: dict[str, Any] = _content(answer)["data"]
+        return found
+
+    def admin(self, verb: str, **parameters: str) -> dict[str, Any]:
+        """Answer of POST /admin/<verb>."""
+        answer = self._send("POST", f"/admin/{verb}", params=parameters)
+        self._refuse(answer, f"/admin/{verb}")
+        return _content(answer)
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            answer = self._client.request(method, path, **options)
+        except httpx.HTTPError as error:
+            raise self._down(str(error) or type(error).__name__) from error
+        if answer.status_code in NOT_READY:
+            raise self._down(f"status {answer.status_code} {_message(answer)}".strip())
+        return answer
+
+    def _down(self, reason: str) -> ServiceDownError:
+        return ServiceDownError(
+            f"the time-series database does not answer at {self.url} ({reason})",
+            remedy="Run: quintet doctor; then: quintet logs timeseries",
+        )
+
+    def _refuse(self, answer: httpx.Response, what: str) -> None:
+        if not answer.is_error:
+            return
+        remedy = "Read: quintet logs timeseries"
+        if answer.status_code in {401, 403}:
+            remedy = "The token of the secrets file is not the service's: run make install"
+        raise LabError(
+            f"the time-series database refused {what}: {answer.status_code} {_message(answer)}", remedy=remedy
+        )
+
+
+def _content(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        found = answer.json()
+    except ValueError as error:
+        raise LabError(
+            f"what answers at {answer.url} is not the time-series database",
+            remedy="Does another program hold the port? Run: quintet doctor",
+        ) from error
+    return found if isinstance(found, dict) else {"data": found}
+
+
+def _message(answer: httpx.Response) -> str:
+    try:
+        told = answer.json()
+        return str(told.get("message") or told.get("error") or "")[:500]
+    except (ValueError, AttributeError):
+        return str(answer.text)[:200]
