@@ -28,7 +28,7 @@ __all__ = ["broker", "kafka_jars", "topics"]
 #: Twenty-two characters, as Kafka wants them.
 _CLUSTER = "cXVpbnRldC10ZXN0cy0wMQ"
 _HEAP = ("-Xms96m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-_START_SECONDS = 60.0
+_START_SECONDS = 120.0
 
 
 def kafka_jars() -> Path | None:

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from batches import ALL, found
 from clusters import LABELS, Cluster, numbered, wait_for, whole, writing
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
 from kafka_broker import broker, topics
 
 from quintet.timeseries import Matcher
@@ -109,15 +111,42 @@ def test_a_shard_without_a_live_replica_is_named_and_answers_say_how_fresh_they_
     impatient = cluster.routed(RouterOptions(max_stale=None, patience=0.2, read_own_writes=False))
     with pytest.raises(StaleError, match="has not reached offset"):
         impatient.ask("scan", after={0: 10_000})
-    cluster.kill("b")
-    cluster.kill("c")
     placement = cluster.feed.current
     assert placement is not None
-    dead = [shard for shard, replicas in enumerate(placement.replicas) if set(replicas.serving) <= {"b", "c"}]
-    assert dead
+    gone = set(placement.replicas[0].serving)
+    for name in gone:
+        cluster.kill(name)
+    dead = [shard for shard, replicas in enumerate(placement.replicas) if set(replicas.serving) <= gone]
     begun = time.monotonic()
     with pytest.raises(ShardDownError, match="no part is left out") as caught:
         impatient.scan([], *ALL)
     assert list(caught.value.shards) == dead
     assert time.monotonic() - begun < 10
     impatient.close()
+
+
+@pytest.mark.timeout(300)
+def test_where_the_log_no_longer_reaches_back_a_snapshot_of_another_replica_does(
+    cluster: Cluster, broker: Settings, topics: Topics
+) -> None:
+    with writing(cluster.router) as writes:
+        writes.some_more(5)
+        cluster.kill("b")
+        writes.some_more(5)
+    ends = cluster.ends.following(range(SHARDS))
+    wait_for(lambda: cluster.router.ask("label_names", after=cluster.router.newest()).lag == 0, "a and c hold all")
+    forgotten = [TopicPartition(topics.points, shard, end) for shard, end in ends.items()]
+    admin = AdminClient(dict(broker))
+    for done in admin.delete_records(forgotten).values():
+        done.result(15)
+    cluster.router.write(numbered(len(writes.acknowledged)))
+    numbers = list(range(len(writes.acknowledged) + 1))
+    cluster.start("b")
+    cluster.start("d")
+    cluster.change(lambda placement: placement.joined("d", cluster.address("d")))
+    newest = cluster.router.newest()
+    cluster.kill("c")
+    wait_for(lambda: cluster.caught_up("b"), "b has caught up")
+    assert whole(cluster.router, numbers) == len(numbers) * (len(numbered(0)) - 1) + 1
+    for name in ("b", "d"):
+        assert only(cluster, name, newest)

@@ -72,6 +72,7 @@ class LineIngest:
     Raises:
         LogError: Kafka does not answer, or there is no such topic.
         StoreError: the store refuses late points.
+        CardinalityError: the store has no room for the series of the offsets.
 
     """
 
@@ -100,6 +101,8 @@ class LineIngest:
         for number, first in LogEnds(settings, topics.lines).first(self._series).items():
             offset = read_offset(store, self._series[number])
             self.counts.missed += max(0, first - offset) if offset else 0
+            # Before any point, so that a store at its limit of series has no room for points without their offset.
+            store.append(offset_batch(self._series[number], max(offset, first)))
             self._reader.add(number, max(offset, first))
 
     def run(self, stop: threading.Event) -> None:

@@ -129,7 +129,7 @@ def _download(url: str, path: Path, token: str) -> None:
 
 
 def _unpack(archive: Path, folder: Path) -> None:
-    """Plain files below a folder, whatever else an archive names. (Filters of `extractall` came with 3.11.4.)"""
+    """Plain files below a folder, whatever else an archive names; `extractall` has filters from 3.11.4 on only."""
     with tarfile.open(archive) as file:
         for member in file:
             path = PurePosixPath(member.name)

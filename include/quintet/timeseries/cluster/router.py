@@ -361,7 +361,9 @@ class Router:
             node: [shard for shard, serves in placement.kept_by(node).items() if serves] for node in placement.nodes
         }
         asking = _Round(placement, set())
-        answers = self._ask_all(asking, Question(kind=kind, shards=(), end=now), asked)
+        # What this router wrote is meant too, and may still be on its way to a replica.
+        question = Question(kind=kind, shards=(), end=now, after=self._own(), patience=self.options.patience)
+        answers = self._ask_all(asking, question, asked)
         if asking.reasons:
             asking.open = set(asking.reasons)
             raise self._refusal(asking)
