@@ -63,10 +63,10 @@ class LabClient:
         return found
 
     def admin(self, verb: str, **parameters: str) -> dict[str, Any]:
-        """Answer of POST /admin/<verb>."""
+        """Answer of POST /admin/<verb>; empty where it has nothing to tell."""
         answer = self._send("POST", f"/admin/{verb}", params=parameters)
         self._refuse(answer, f"/admin/{verb}")
-        return _content(answer)
+        return {} if answer.status_code == httpx.codes.NO_CONTENT else _content(answer)
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
