@@ -68,6 +68,23 @@ def test_ports_of_profiles_that_fit_are_not_named(play: Play) -> None:
     assert [port for port in ports.values() if f"port {port} " in done.stdout] == []
 
 
+def test_ports_of_a_profile_count_only_where_it_is_chosen(play: Play) -> None:
+    catalogue = {"core": SMALL, "streaming": {**SMALL, "ports": ["kafka"]}}
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        taken = {**free_ports(), "kafka": holder.getsockname()[1]}
+        without = play(CHECK, **demands(profile_catalogue=catalogue, ports=taken))
+        chosen = play(CHECK, **demands(profile_catalogue=catalogue, ports=taken, profiles="core,streaming"))
+    assert "(ports.kafka)" not in without.stdout
+    assert chosen.returncode != 0
+    assert "(ports.kafka) is in use" in " ".join(chosen.stdout.split())
+
+
+def test_memory_of_all_chosen_profiles_is_summed(play: Play) -> None:
+    part = {**SMALL, "memory_mb": 450_000_000}
+    done = play(CHECK, **demands(profile_catalogue={"core": part, "streaming": part}, profiles="core,streaming"))
+    assert "the chosen profiles need 900000000 MB" in " ".join(done.stdout.split())
+
+
 def test_a_home_that_the_services_cannot_reach_is_refused(play: Play, tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     done = play(CHECK, **demands(service_user="daemon"))

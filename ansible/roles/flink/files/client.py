@@ -1,7 +1,7 @@
 """Exit 0 when Flink answers as it should; else say why on stderr.
 
 Usage: client.py jobmanager|taskmanager|gateway <host:port>
-       client.py check <host:port of the JobManager> <host:port of the SQL gateway>
+       client.py check <host:port of the JobManager> <host:port of the SQL gateway> <folder of checkpoints>
 
 `taskmanager` asks the JobManager whether one has registered. `check` reads a query's answer through the gateway, then
 has a job with keyed state run to its end and looks at its checkpoints.
@@ -14,6 +14,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 #: Seconds for one answer, and for everything that is waited for.
@@ -33,7 +34,7 @@ JOB = (
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def main(verb: str, door: str, gateway: str = "") -> int:
+def main(verb: str, door: str, gateway: str = "", checkpoints: str = "") -> int:
     """Ask what the verb says."""
     try:
         if verb == "jobmanager":
@@ -44,7 +45,7 @@ def main(verb: str, door: str, gateway: str = "") -> int:
         elif verb == "gateway":
             ask(door, "/v1/info")
         else:
-            check(door, gateway)
+            check(door, gateway, Path(checkpoints))
     except (urllib.error.URLError, OSError, ValueError) as error:
         sys.stderr.write(f"{door}: {error}\n")
         return 1
@@ -64,7 +65,7 @@ def ask(door: str, path: str, body: dict[str, Any] | None = None, method: str = 
         raise ValueError(f"{path}: {error.code} {error.read().decode(errors='replace')[-2000:]}") from error
 
 
-def check(door: str, gateway: str) -> None:
+def check(door: str, gateway: str, checkpoints: Path) -> None:
     """Read a query's answer, then see a job end with a checkpoint. Raises ValueError and OSError."""
     batch = {"execution.runtime-mode": "batch"}
     with Session(gateway, batch) as session:
@@ -79,6 +80,9 @@ def check(door: str, gateway: str) -> None:
     completed = ask(door, f"/jobs/{job}/checkpoints")["counts"]["completed"]
     if not completed:
         raise ValueError(f"job {job} ended without a checkpoint")
+    # Flink removes the checkpoints of a job that has ended, but not their folders.
+    for folder in (checkpoints / job / "shared", checkpoints / job / "taskowned", checkpoints / job):
+        folder.rmdir()
 
 
 class Session:

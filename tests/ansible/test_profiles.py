@@ -1,0 +1,76 @@
+"""What belongs together in group_vars (services, ports, profiles, memory), and a lab file that follows the profiles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from plays import ANSIBLE, Play
+
+#: What the profile of streams may hold together on one machine.
+STREAMING_MB = 6 * 1024
+
+
+def values(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((ANSIBLE / "group_vars" / "all" / f"{name}.yml").read_text(encoding="utf-8"))
+    return found
+
+
+PROFILES = values("profiles")["profile_catalogue"]
+SERVICES = values("services")["service_catalogue"]
+PORTS = values("ports")["ports"]
+
+
+def test_every_service_belongs_to_a_profile_and_its_door_is_a_port() -> None:
+    assert [service["name"] for service in SERVICES if service["profile"] not in PROFILES] == []
+    assert [service["name"] for service in SERVICES if service.get("endpoint", "postgres") not in PORTS] == []
+
+
+def test_no_port_is_given_twice_and_profiles_name_existing_ones() -> None:
+    assert len(set(PORTS.values())) == len(PORTS)
+    assert [port for profile in PROFILES.values() for port in profile.get("ports", []) if port not in PORTS] == []
+
+
+def test_the_services_of_streaming_fit_into_what_it_declares() -> None:
+    declared = sum(service["memory_mb"] for service in SERVICES if service["profile"] == "streaming")
+    assert declared <= PROFILES["streaming"]["memory_mb"] <= STREAMING_MB
+
+
+@pytest.mark.parametrize(
+    ("profiles", "expected"),
+    [
+        ("lakehouse", {"environments": {"spark"}, "endpoints": {"trino", "spark_history"}}),
+        (
+            "streaming",
+            {
+                "environments": {"streaming", "flink"},
+                "endpoints": {"kafka", "registry", "connect", "flink", "flink_sql_gateway"},
+            },
+        ),
+    ],
+)
+def test_the_lab_file_names_what_the_profiles_bring_and_no_more(
+    play: Play, tmp_path: Path, profiles: str, expected: dict[str, set[str]]
+) -> None:
+    target = tmp_path / "lab.yaml"
+    render = {
+        "name": "Render",
+        "ansible.builtin.template": {
+            "src": str(ANSIBLE / "roles/lab/templates/lab.yaml.j2"),
+            "dest": str(target),
+            "mode": "0644",
+        },
+    }
+    take = {
+        "name": "Take the environments",
+        "ansible.builtin.include_vars": str(ANSIBLE / "roles/programs/defaults/main.yml"),
+    }
+    done = play([take, render], profiles=profiles, programs_java_home_spark="/")
+    assert done.returncode == 0, done.stdout
+    lab = yaml.safe_load(target.read_text(encoding="utf-8"))
+    assert set(lab["environments"]) == {"service", "airflow", "dbt", "controller"} | expected["environments"]
+    assert set(lab["endpoints"]) == {"postgres", "airflow"} | expected["endpoints"]
+    assert {service["profile"] for service in lab["services"]} == {"core", profiles}
