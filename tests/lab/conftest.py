@@ -24,6 +24,8 @@ COMMAND_LIMIT = 900
 
 
 DAYS, SEED = "12", "11"
+#: Profiles of the lab under test, separated by commas; without them those of the inventory.
+PROFILES = {"profiles": given} if (given := os.environ.get("QUINTET_TEST_PROFILES")) else {}
 
 
 @dataclass
@@ -49,7 +51,7 @@ class LabUnderTest:
                 ROOT / ".venv" / "bin" / "ansible-playbook",
                 name,
                 "-e",
-                json.dumps({"port_offset": self.offset, "command_link": ""}),
+                json.dumps({"port_offset": self.offset, "command_link": "", **PROFILES}),
                 *arguments,
             ],
             cwd=ROOT / "ansible",

@@ -1,0 +1,202 @@
+"""The time-series database in the lab: run and proof, a poison file, tokens, kill -9 under writes, restore.
+
+Only where the profile is installed: QUINTET_TEST_PROFILES=lakehouse,timeseries.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import stat
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.lab.conftest import LabUnderTest, wait_until
+
+from quintet.errors import LabError, ServiceDownError
+from quintet.runs.airflow import AirflowClient
+from quintet.timeseries.generator import repair
+from quintet.timeseries.labclient import LabClient
+from quintet.timeseries.truth import FILE_NAME, Truth
+
+pytestmark = pytest.mark.lab
+
+DAG = "timeseries_run_pipeline"
+#: Bounds of waits, in seconds.
+STEP, SERVICE = 240, 120
+
+
+@pytest.fixture(scope="module")
+def lab(installed: LabUnderTest) -> LabUnderTest:
+    if "timeseries" not in installed.lab.profiles:
+        pytest.skip("the lab has no profile timeseries: set QUINTET_TEST_PROFILES")
+    return installed
+
+
+@pytest.fixture(scope="module")
+def works(lab: LabUnderTest) -> Iterator[Path]:
+    """Generated input whose third day is poisoned."""
+    folder = lab.lab.path("input") / "test-works"
+    shutil.rmtree(folder, ignore_errors=True)
+    lab.quintet("generate", "timeseries", "--days", "4", "--seed", "21", "--poison-day", "3", "--out", str(folder))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def fingerprint(lab: LabUnderTest) -> dict[str, object]:
+    with LabClient(lab.lab, "admin") as client:
+        found = client.admin("fingerprint")
+    found.pop("appended")
+    return found
+
+
+def answers(lab: LabUnderTest) -> bool:
+    with contextlib.suppress(LabError), LabClient(lab.lab, "admin") as client:
+        return bool(client.admin("stats"))
+    return False
+
+
+def test_tokens_are_generated_and_a_wrong_one_and_one_without_the_right_are_refused(lab: LabUnderTest) -> None:
+    tokens = lab.lab.path("config") / "timeseries" / "tokens"
+    assert stat.S_IMODE(tokens.stat().st_mode) == 0o600
+    shown = {name: lab.lab.secret(f"timeseries_{name}") for name in ("admin", "writer", "reader")}
+    assert not any(secret in tokens.read_text(encoding="utf-8") for secret in shown.values())
+    url = lab.lab.endpoint("timeseries").url
+    for token, status in (("wrong", 401), (shown["reader"], 403), (shown["admin"], 204)):
+        body = "quintet_check,by=test value=1 1000000000000000000"
+        headers = {"Authorization": f"Bearer {token}"}
+        assert httpx.post(f"{url}/write", content=body, headers=headers, timeout=30).status_code == status
+    asked = httpx.post(f"{url}/admin/retain", headers={"Authorization": f"Bearer {shown['writer']}"}, timeout=30)
+    assert asked.status_code == 403
+
+
+def test_nothing_of_a_poison_file_is_written_and_a_person_reads_which_line(lab: LabUnderTest, works: Path) -> None:
+    truth = Truth.read(works / FILE_NAME)
+    assert truth.poison is not None
+    file = str(truth.poison["file"])
+    alerts = len(lab.alerts())
+    failed = lab.quintet("run", "timeseries", "--fresh", "--input", str(works), expect=5)
+    told = failed.stdout + failed.stderr
+    assert file in told
+    assert "line 1:" in told
+    assert any(file in json.dumps(alert) for alert in lab.alerts()[alerts:])
+    with LabClient(lab.lab, "reader") as client:
+        where = f"labels['site'] = '{truth.site}' AND timestamp >= '2025-01-03' AND timestamp < '2025-01-04'"
+        written = client.sql(f"SELECT count(*) FROM points WHERE {where}")["rows"][0][0]
+        others = client.sql(f"SELECT count(*) FROM points WHERE labels['site'] = '{truth.site}'")["rows"][0][0]
+    late = sum(truth.defects.values())
+    assert written <= late, "points of that day in other files at most"
+    assert others > 100_000
+
+
+def test_the_repaired_file_makes_the_run_come_out_as_its_truth_says(lab: LabUnderTest, works: Path) -> None:
+    lab.quintet("verify", "timeseries", expect=7)
+    repair(works)
+    # Files behind the repaired one hold its late lines: sent again in order, what comes last counts.
+    lab.quintet("run", "timeseries", "--input", str(works), "--full-refresh")
+    checks = json.loads(lab.quintet("verify", "timeseries", "--json").stdout)["checks"]
+    assert len(checks) > 30
+    assert [check for check in checks if not check["ok"]] == []
+
+
+def test_a_second_run_sends_nothing_and_changes_nothing(lab: LabUnderTest, works: Path) -> None:
+    before = fingerprint(lab)
+    done = lab.quintet("run", "timeseries", "--input", str(works), "--json")
+    assert json.loads(done.stdout)["state"] == "success"
+    assert fingerprint(lab) == before
+    report = max((lab.lab.path("docs") / "timeseries" / "loads").glob("*.json"), key=lambda path: path.stat().st_mtime)
+    states = {file["state"] for file in json.loads(report.read_text(encoding="utf-8"))["files"]}
+    assert states == {"known"}
+
+
+def test_a_run_outlives_the_database_being_killed_while_files_are_sent(lab: LabUnderTest, works: Path) -> None:
+    before = fingerprint(lab)
+    run = lab.start_quintet("run", "timeseries", "--input", str(works), "--full-refresh")
+
+    def sends() -> bool:
+        with contextlib.suppress(ServiceDownError), AirflowClient(lab.lab) as airflow:
+            for found in airflow.unfinished(DAG):
+                tasks = airflow.tasks(DAG, found.run_id)
+                if any(task.task_id == "load.send" and task.state == "running" for task in tasks):
+                    return True
+        return False
+
+    try:
+        wait_until(sends, STEP, "files are sent")
+        time.sleep(2)
+        lab.kill_tree(lab.service_pid("timeseries"))
+        output, _ = run.communicate(timeout=STEP * 3)
+    finally:
+        run.kill()
+    assert run.returncode == 0, output[-6000:]
+    assert fingerprint(lab) == before
+    lab.quintet("verify", "timeseries")
+
+
+def test_kill_9_under_writes_loses_nothing_that_was_acknowledged(lab: LabUnderTest) -> None:
+    acknowledged: dict[int, list[int]] = {number: [] for number in range(3)}
+    stop = threading.Event()
+    base = 1_760_000_000
+
+    def send(number: int) -> None:
+        with LabClient(lab.lab, "writer") as client:
+            step = 0
+            while not stop.is_set():
+                lines = "\n".join(
+                    f"drill,thread=d{number} value={row} {base + row}000000000" for row in range(step, step + 50)
+                )
+                try:
+                    client.write(lines.encode())
+                except LabError:
+                    time.sleep(0.05)
+                    continue
+                acknowledged[number] += range(step, step + 50)
+                step += 50
+
+    threads = [threading.Thread(target=send, args=(number,)) for number in acknowledged]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(3):
+            time.sleep(2)
+            lab.kill_tree(lab.service_pid("timeseries"))
+            wait_until(lambda: answers(lab), SERVICE, "the database answers again")
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert all(len(rows) > 200 for rows in acknowledged.values())
+    with LabClient(lab.lab, "admin") as client:
+        for number, rows in acknowledged.items():
+            where = f"metric = 'drill_value' AND labels['thread'] = 'd{number}'"
+            found = client.sql(f"SELECT value::BIGINT FROM points WHERE {where}")["rows"]
+            lost = set(rows) - {row[0] for row in found}
+            assert lost == set()
+        client.admin("delete", match="drill_value")
+
+
+def test_a_backup_is_a_store_that_answers_as_the_live_one(lab: LabUnderTest, tmp_path: Path) -> None:
+    done = lab.quintet("run", "timeseries", "--dag", "timeseries_backup_store", "--json")
+    assert json.loads(done.stdout)["state"] == "success"
+    latest = max((lab.lab.path("backups") / "timeseries").iterdir(), key=lambda path: path.stat().st_mtime)
+    python = lab.lab.environment("timeseries").python
+    statement = "SELECT metric, count(*), sum(value), max(timestamp)::VARCHAR FROM points GROUP BY 1 ORDER BY 1"
+
+    def command(*words: str) -> str:
+        done = subprocess.run(
+            [python, "-m", "quintet.timeseries", *words], check=True, capture_output=True, text=True, timeout=SERVICE
+        )
+        return done.stdout
+
+    command("restore", str(latest), str(tmp_path / "copy"))
+    assert "no damage" in command("check", "--data", str(tmp_path / "copy"))
+    restored = json.loads(command("sql", "--data", str(tmp_path / "copy"), "--json", statement))["rows"]
+    with LabClient(lab.lab, "reader") as client:
+        assert restored == client.sql(statement)["rows"]
+    assert len(restored) >= 6
