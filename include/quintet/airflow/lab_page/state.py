@@ -261,4 +261,6 @@ def _links(lab: Lab) -> dict[str, str]:
         links["Trino"] = f"{lab.endpoint('trino').url}/ui/"
     if "spark_history" in lab.endpoints:
         links["Spark history"] = lab.endpoint("spark_history").url
+    if "timeseries" in lab.endpoints:
+        links["Time-series database"] = lab.endpoint("timeseries").url
     return links
