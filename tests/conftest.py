@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,14 @@ from labs import lab_below
 from quintet.settings import Lab
 
 pytest_plugins = ["spark_session"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Property tests try the same examples in every run; with QUINTET_EXPLORE=1 new ones, as hypothesis does."""
+    if config.pluginmanager.hasplugin("hypothesispytest") and os.environ.get("QUINTET_EXPLORE") != "1":
+        from hypothesis import settings  # here: not every environment has it
+
+        settings.load_profile("ci")
 
 
 @pytest.fixture

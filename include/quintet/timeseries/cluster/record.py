@@ -10,7 +10,7 @@ and between processes; the frame around them makes a record complete in itself, 
 | 1 | kind: 1 points, 2 deletion |
 | 2 | reserved, 0 |
 | 8 | length of the first payload |
-| 8 | XXH3 of both payloads |
+| 8 | XXH3 of all fields before it and both payloads |
 | n | first payload: series of the points, or the deletion as JSON; filled up to a multiple of 8 |
 | m | second payload: columns of the points; none for a deletion |
 """
@@ -37,7 +37,9 @@ MAX_BYTES = 900_000
 _MAX_POINTS = 32_768
 _MAGIC, _VERSION = b"QTSR", 1
 _POINTS, _DELETION = 1, 2
-_HEADER = struct.Struct("<4sBBHQQ")
+#: All fields of the header but the checksum, which covers them.
+_FIELDS, _CHECKSUM = struct.Struct("<4sBBHQ"), struct.Struct("<Q")
+_CONTENT = _FIELDS.size + _CHECKSUM.size
 #: Sets of series whose labels a reader keeps: one for each kind of batch that a writer repeats.
 _REMEMBERED = 256
 
@@ -90,8 +92,8 @@ def encode_deletion(deletion: Deletion) -> bytes:
 
 def _frame(kind: int, first: bytes, *rest: bytes | memoryview) -> bytes:
     filled = first + bytes(-len(first) % 8)
-    header = _HEADER.pack(_MAGIC, _VERSION, kind, 0, len(first), checksum(filled, *rest))
-    return b"".join([header, filled, *rest])
+    fields = _FIELDS.pack(_MAGIC, _VERSION, kind, 0, len(first))
+    return b"".join([fields, _CHECKSUM.pack(checksum(fields, filled, *rest)), filled, *rest])
 
 
 class Reader:
@@ -111,13 +113,14 @@ class Reader:
             PointsRefusedError: the bytes are no record, or a damaged one.
 
         """
-        if len(record) < _HEADER.size:
+        if len(record) < _CONTENT:
             raise PointsRefusedError(f"{len(record)} bytes are no record of points")
-        magic, version, kind, _, length, expected = _HEADER.unpack_from(record)
+        magic, version, kind, _, length = _FIELDS.unpack_from(record)
         if magic != _MAGIC or version != _VERSION or kind not in {_POINTS, _DELETION}:
             raise PointsRefusedError(f"a record begins with {record[:6]!r}: it is of another program or version")
-        content = memoryview(record)[_HEADER.size :]
-        if checksum(content) != expected:
+        (expected,) = _CHECKSUM.unpack_from(record, _FIELDS.size)
+        content = memoryview(record)[_CONTENT:]
+        if checksum(memoryview(record)[: _FIELDS.size], content) != expected:
             raise PointsRefusedError("a record is damaged: the checksum does not fit the content")
         first, rest = content[:length], content[length + -length % 8 :]
         if kind == _DELETION:
