@@ -14,9 +14,11 @@ from urllib.parse import urlencode
 from quintet.errors import InputError, LabError, QuintetError, ServiceDownError, SettingsError
 from quintet.timeseries import sql
 from quintet.timeseries.lineprotocol import LineParser, Precision
+from quintet.timeseries.model import Options
 from quintet.timeseries.promql.answers import instant_data, range_data
 from quintet.timeseries.promql.evaluate import Engine
 from quintet.timeseries.queryroutes import selected_data, table_data, touched_data
+from quintet.timeseries.s3settings import S3Settings
 from quintet.timeseries.storage import Storage
 from quintet.timeseries.store import Store
 
@@ -60,7 +62,7 @@ def opened(folder: Path | None, url: str | None, token: str) -> Iterator[Access]
     """The store in `folder`, or the service at `url`.
 
     Raises:
-        InputError: the folder is none; StoreError: the store cannot be opened.
+        InputError: the folder is none; SettingsError: the S3 settings are wrong; StoreError: it cannot be opened.
 
     """
     if folder is None:
@@ -68,7 +70,7 @@ def opened(folder: Path | None, url: str | None, token: str) -> Iterator[Access]
         return
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder", remedy="Make it, or name the folder of a store")
-    with Store.open(folder) as store:
+    with Store.open(folder, Options(s3=S3Settings.from_environment())) as store:
         yield Local(store)
 
 

@@ -3,7 +3,7 @@
 | route | parameters | what |
 |---|---|---|
 | /admin/retain | days (of the store's retention by default) | points older than that are out of sight at once; whole blocks of them are removed |
-| /admin/tiers | | blocks older than the store's `warm_after` go to the warm folder |
+| /admin/tiers | | blocks older than the store's `warm_after` go to the warm folder, than `s3_after` to S3 |
 | /admin/snapshot | name | the whole store at this moment as a folder beside it, its path in the answer |
 | /admin/drop_snapshot | name | remove that folder |
 | /admin/delete | match (a selector) | delete the points of these series |

@@ -10,7 +10,7 @@ from quintet.timeseries import manifest
 from quintet.timeseries.block import Block
 from quintet.timeseries.blockset import BlockSet
 from quintet.timeseries.errors import CorruptionError, StoreError
-from quintet.timeseries.files import link_or_copy, sync_folder
+from quintet.timeseries.files import sync_folder
 from quintet.timeseries.lock import StoreLock
 from quintet.timeseries.manifest import Entry, Manifest
 from quintet.timeseries.tiers import FolderTier
@@ -20,11 +20,11 @@ __all__ = ["check", "repair", "restore", "snapshot"]
 
 
 def snapshot(blocks: BlockSet, target: Path) -> None:
-    """Link all blocks, of every tier, to a new folder; it appears whole or not at all."""
+    """Link or fetch all blocks, of every tier, to a new folder; it appears whole or not at all."""
     _refuse_filled(target)
     aside = _fresh(target)
     for entry in blocks.state.entries:
-        link_or_copy(blocks.tier(entry.tier).local(entry.facts.name), aside / "blocks" / entry.facts.name)
+        blocks.tier(entry.tier).fetch(entry.facts.name, aside / "blocks" / entry.facts.name)
     _finish(aside, target, blocks.state)
 
 

@@ -1,14 +1,13 @@
 """Blocks: one immutable file with the points of a time span, their series, postings, statistics and checksums.
 
 Chunks come first, then the sections: facts, table of chunks, symbols, series, postings, bitmaps; a footer lists
-them. A block is read through a memory map; sections are decompressed when first asked for, and every section and
-chunk is compared with its checksum before it is believed.
+them. A block is read through a memory map, or by ranges where it lies far away; sections are decompressed when first
+asked for, and every section and chunk is compared with its checksum before it is believed.
 """
 
 from __future__ import annotations
 
 import json
-import mmap
 import struct
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ import numpy.typing as npt
 import zstandard
 from pyroaring import BitMap
 
+from quintet.timeseries.blockbytes import BlockBytes, ChunkBytes, MappedBytes
 from quintet.timeseries.chunk import ENTRY, ChunkEncoder, decode_chunk
 from quintet.timeseries.codec import SLACK
 from quintet.timeseries.errors import CorruptionError
@@ -30,7 +30,7 @@ from quintet.timeseries.files import checksum, writing_aside
 from quintet.timeseries.index import Postings
 from quintet.timeseries.model import Labels
 
-__all__ = ["Block", "BlockFacts", "BlockWriter", "series_hash"]
+__all__ = ["Block", "BlockFacts", "BlockWriter", "index_of", "series_hash"]
 
 MAGIC = b"QTSBLOCK"
 VERSION = 1
@@ -48,6 +48,8 @@ _FACTS, _CHUNKS, _SYMBOLS, _SERIES, _POSTINGS, _BITMAPS = (
     b"postings",
     b"bitmaps",
 )
+#: offset, stored length, length, checksum of the stored bytes
+Section = tuple[int, int, int, int]
 _REMEDY = "Restore the block from a snapshot, or run a repair, which sets the block aside and keeps the others"
 
 
@@ -204,8 +206,61 @@ def _serialised(numbers: list[int]) -> bytes:
     return bytes(bitmap.serialize())
 
 
+def _mapped(path: Path) -> MappedBytes:
+    try:
+        size = path.stat().st_size
+        if size < _HEADER.size + _TRAILER.size:
+            raise CorruptionError(path, f"{size} bytes are no block", remedy=_REMEDY)
+        return MappedBytes(path)
+    except FileNotFoundError:
+        raise CorruptionError(path, "the file is missing", remedy=_REMEDY) from None
+
+
+def _check_header(path: Path | str, header: bytes) -> None:
+    magic, version, _, _ = _HEADER.unpack(header)
+    if magic != MAGIC:
+        raise CorruptionError(path, f"begins with {magic!r}, not {MAGIC!r}", remedy=_REMEDY)
+    _check_version(path, version)
+
+
+def _check_version(path: Path | str, version: int) -> None:
+    if version != VERSION:
+        raise CorruptionError(
+            path, f"has version {version}, this program reads {VERSION}", offset=8, remedy="Use what wrote it"
+        )
+
+
+def _sections(source: BlockBytes) -> dict[bytes, Section]:
+    """The list of sections."""
+    at = source.size - _TRAILER.size
+    start, count, version, _, expected, magic = _TRAILER.unpack(source.read(at, source.size))
+    if magic != MAGIC:
+        raise CorruptionError(source.path, "the end of the file is not that of a block", offset=at, remedy=_REMEDY)
+    _check_version(source.path, version)
+    footer = source.read(start, at) if start < at else b""
+    if len(footer) != count * _SECTION.size or checksum(footer) != expected:
+        raise CorruptionError(source.path, "the list of sections is damaged", offset=start, remedy=_REMEDY)
+    return {name.rstrip(b"\0"): (a, b, c, d) for name, a, b, c, d in _SECTION.iter_unpack(footer)}
+
+
+def index_of(source: BlockBytes) -> tuple[int, bytes]:
+    """All of a block behind its chunks, checked: the offset it begins at and its bytes.
+
+    Raises:
+        CorruptionError: it is damaged.
+
+    """
+    sections = _sections(source)
+    first = min(offset for offset, *_ in sections.values())
+    data = source.read(first, source.size)
+    for name, (offset, stored, _, expected) in sections.items():
+        if checksum(data[offset - first : offset - first + stored]) != expected:
+            raise CorruptionError(source.path, f"the section {name.decode()} is damaged", offset=offset, remedy=_REMEDY)
+    return first, data
+
+
 class Block(Postings):
-    """A block opened for reading.
+    """A block opened for reading; with `facts` nothing is read before it is needed.
 
     Raises:
         CorruptionError: at opening, when the file is missing or its ends are damaged; later, when a section or a
@@ -213,37 +268,18 @@ class Block(Postings):
 
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            with path.open("rb") as file:
-                self.size = file.seek(0, 2)
-                if self.size < _HEADER.size + _TRAILER.size:
-                    raise CorruptionError(path, f"{self.size} bytes are no block", remedy=_REMEDY)
-                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except FileNotFoundError:
-            raise CorruptionError(path, "the file is missing", remedy=_REMEDY) from None
-        self._data: npt.NDArray[np.uint8] = np.frombuffer(self._map, np.uint8)
-        self._sections = self._footer()
-        self.facts = self._facts()
+    def __init__(self, source: Path | BlockBytes, facts: BlockFacts | None = None) -> None:
+        self._bytes = _mapped(source) if isinstance(source, Path) else source
+        self.path = self._bytes.path
+        self.size = self._bytes.size
         self._labels: dict[int, Labels] = {}
+        if facts is None:
+            _check_header(self.path, self._bytes.read(0, _HEADER.size))
+        self.facts = facts or self._facts()
 
-    def _footer(self) -> dict[bytes, tuple[int, int, int, int]]:
-        magic, version, _, _ = _HEADER.unpack_from(self._map)
-        at = self.size - _TRAILER.size
-        start, count, last_version, _, expected, last_magic = _TRAILER.unpack_from(self._map, at)
-        if magic != MAGIC:
-            raise CorruptionError(self.path, f"begins with {magic!r}, not {MAGIC!r}", remedy=_REMEDY)
-        if last_magic != MAGIC:
-            raise CorruptionError(self.path, "the end of the file is not that of a block", offset=at, remedy=_REMEDY)
-        if version != VERSION or last_version != VERSION:
-            raise CorruptionError(
-                self.path, f"has version {version}, this program reads {VERSION}", offset=8, remedy="Use what wrote it"
-            )
-        footer = self._map[start:at] if start < at else b""
-        if len(footer) != count * _SECTION.size or checksum(footer) != expected:
-            raise CorruptionError(self.path, "the list of sections is damaged", offset=start, remedy=_REMEDY)
-        return {name.rstrip(b"\0"): tuple(rest) for name, *rest in _SECTION.iter_unpack(footer)}
+    @cached_property
+    def _sections(self) -> dict[bytes, Section]:
+        return _sections(self._bytes)
 
     def _facts(self) -> BlockFacts:
         facts = json.loads(self._section(_FACTS))
@@ -251,7 +287,7 @@ class Block(Postings):
 
     def _section(self, name: bytes) -> bytes:
         offset, stored, length, expected = self._sections[name]
-        data = self._map[offset : offset + stored]
+        data = self._bytes.read(offset, offset + stored)
         if checksum(data) != expected:
             raise CorruptionError(self.path, f"the section {name.decode()} is damaged", offset=offset, remedy=_REMEDY)
         raw: bytes = zstandard.ZstdDecompressor().decompress(data, max_output_size=max(1, length))
@@ -365,15 +401,29 @@ class Block(Postings):
         inside: npt.NDArray[np.int64] = rows[(table["max_time"] >= start) & (table["min_time"] < end)]
         return inside
 
-    def decode(self, row: int, timestamps: npt.NDArray[np.int64], bits: npt.NDArray[np.uint64]) -> None:
-        """Decode the chunk of a row into int64[points] and uint64[points].
+    def ready(self, rows: npt.NDArray[np.int64]) -> ChunkBytes:
+        """What `decode` needs for these rows, asked for in their order."""
+        table = self.chunks[rows]
+        starts = table["offset"].astype(np.int64)
+        return self._bytes.chunks(starts, starts + table["time_bytes"] + table["value_bytes"] + SLACK)
+
+    def decode(
+        self,
+        row: int,
+        timestamps: npt.NDArray[np.int64],
+        bits: npt.NDArray[np.uint64],
+        ready: ChunkBytes | None = None,
+    ) -> None:
+        """Decode the chunk of a row into int64[points] and uint64[points]; ready: what `ready` gave for many rows.
 
         Raises:
             CorruptionError: the bytes of the chunk are not those that were written.
+            TierError: the place where the block lies does not give them.
 
         """
         entry = self.chunks[row]
-        if not decode_chunk(self._data, entry, timestamps, bits):
+        data, base = (ready or self.ready(np.array([row]))).around(int(entry["offset"]))
+        if not decode_chunk(data, entry, timestamps, bits, base):
             raise CorruptionError(
                 self.path,
                 f"chunk {row} ({self.labels(int(entry['series']))}) is damaged",
@@ -394,5 +444,6 @@ class Block(Postings):
         """
         for name in self._sections:
             self._section(name)
+        ready = self.ready(np.arange(len(self.chunks)))
         for row, points in enumerate(self.chunks["points"].tolist()):
-            self.decode(row, np.empty(points, np.int64), np.empty(points, np.uint64))
+            self.decode(row, np.empty(points, np.int64), np.empty(points, np.uint64), ready)

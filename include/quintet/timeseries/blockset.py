@@ -6,20 +6,23 @@ mapped until the last view is gone. Changes are made by one thread at a time (th
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
+from weakref import ref
 
 import numpy as np
 from pyroaring import BitMap
 
 from quintet.timeseries import compact, manifest
 from quintet.timeseries.block import Block, BlockFacts, BlockWriter
-from quintet.timeseries.compact import Source, cut, window_of
-from quintet.timeseries.errors import CorruptionError, StoreError
+from quintet.timeseries.compact import Job, Source, cut, window_of
+from quintet.timeseries.errors import CorruptionError, StoreError, TierError
 from quintet.timeseries.manifest import Entry, Manifest
 from quintet.timeseries.merge import Merged
 from quintet.timeseries.model import MIN_TIME, CompactReport, Matcher, Options
+from quintet.timeseries.s3settings import S3Settings
 from quintet.timeseries.tiers import FolderTier, Tier
 from quintet.timeseries.tombstone import Tombstone, erased
 
@@ -27,6 +30,8 @@ __all__ = ["BlockSet", "BlockView"]
 
 #: Files that one flush writes; what is older than the windows of all but the last goes to one file.
 _FLUSH_FILES = 16
+_FOLDERS = {"hot", "warm"}
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,21 +55,25 @@ class BlockSet:
         self._folder = folder
         self._options = options
         self.hot = FolderTier("hot", folder / "blocks")
+        #: From the nearest to the farthest.
         self._tiers: dict[str, Tier] = {"hot": self.hot}
         if options.warm is not None:
             self._tiers["warm"] = FolderTier("warm", options.warm)
+        if options.s3 is not None:
+            self._tiers["s3"] = _s3(options.s3, folder)
         self.state = state
+        self._doomed: list[_Doomed] = []
         self.view = BlockView(tuple(self._open(entry) for entry in state.entries), state.tombstones)
-        self._sweep()
+        self.hot.sweep(self._named("hot"))
 
     def _open(self, entry: Entry) -> Source:
         tier = self._tiers.get(entry.tier)
         if tier is None:
             raise StoreError(
                 f"the block {entry.facts.name} lies in the tier {entry.tier!r}, which is not configured",
-                remedy=f"Open the store with Options({entry.tier}=folder)",
+                remedy=f"Open the store with Options({entry.tier}={'settings' if entry.tier == 's3' else 'folder'})",
             )
-        block = Block(tier.local(entry.facts.name))
+        block = tier.open(entry.facts, entry.bytes)
         if block.size != entry.bytes or block.facts.number != entry.facts.number:
             raise CorruptionError(
                 block.path,
@@ -74,13 +83,8 @@ class BlockSet:
             )
         return Source(block, entry.erased)
 
-    def _sweep(self) -> None:
-        """Remove what a process left that ended between writing a block and naming it, or before removing one."""
-        named = {entry.facts.name for entry in self.state.entries if entry.tier == "hot"}
-        for name in self.hot.names() - named:
-            self.hot.remove(name)
-        for path in self.hot.folder.glob("*.tmp"):
-            path.unlink()
+    def _named(self, tier: str) -> set[str]:
+        return {entry.facts.name for entry in self.state.entries if entry.tier == tier}
 
     def tier(self, name: str) -> Tier:
         """A tier by name."""
@@ -147,22 +151,62 @@ class BlockSet:
     def compact(self, *, least: int) -> CompactReport:
         """Run jobs until none is left. least: level 0 blocks that are worth one."""
         total = CompactReport()
-        while (job := compact.plan(self.view.sources, self.view.tombstones, self._options, least=least)) is not None:
-            number = self.state.next_block
-            made = compact.run(job, self.view.tombstones, self._options, self.hot.folder, number)
-            entries = [self._entry(facts) for facts in made]
-            gone = [source.block.facts.number for source in job.sources]
-            following = max([facts.number for facts in made], default=number) + 1
-            total = _sum(total, job.sources, entries)
-            self._replace(gone, entries, next_block=following)
+        out_of_reach: frozenset[int] = frozenset()
+        trouble: TierError | None = None
+        while True:
+            job = compact.plan(
+                self.view.sources, self.view.tombstones, self._options, least=least, without=out_of_reach
+            )
+            if job is None:
+                break
+            try:
+                total = _sum(total, self._run(job))
+            except TierError as error:  # what lies here is compacted all the same
+                trouble = error
+                out_of_reach |= {entry.facts.number for entry in self.state.entries if entry.tier not in _FOLDERS}
+        del job
         self._forget_tombstones()
+        self._remove_doomed()
+        if trouble is not None:
+            raise trouble
         return total
+
+    def _run(self, job: Job) -> CompactReport:
+        number = self.state.next_block
+        made = compact.run(job, self.view.tombstones, self._options, self.hot.folder, number)
+        entries = [self._entry(facts) for facts in made]
+        following = max([facts.number for facts in made], default=number) + 1
+        self._replace([source.block.facts.number for source in job.sources], entries, next_block=following)
+        return CompactReport(
+            len(job.sources),
+            len(entries),
+            sum(entry.facts.points for entry in entries),
+            sum(source.block.size for source in job.sources),
+            sum(entry.bytes for entry in entries),
+        )
 
     def _replace(self, gone: Sequence[int], entries: Sequence[Entry], next_block: int | None = None) -> None:
         old = [entry for entry in self.state.entries if entry.facts.number in set(gone)]
+        blocks = {source.block.facts.number: ref(source.block) for source in self.view.sources}
         self._commit(self.state.replacing(gone, entries, next_block=next_block or self.state.next_block))
-        for entry in old:
-            self._tiers[entry.tier].remove(entry.facts.name)
+        self._doomed += [_Doomed(entry, blocks[entry.facts.number]) for entry in old]
+        self._remove_doomed()
+
+    def _remove_doomed(self) -> None:
+        """Remove files that no manifest names any more; one that cannot be reached, or is still read, later."""
+        kept = []
+        for doomed in self._doomed:
+            tier = self._tiers[doomed.entry.tier]
+            # A mapped file keeps its content for its readers, an object does not.
+            if not isinstance(tier, FolderTier) and doomed.block() is not None:
+                kept.append(doomed)
+                continue
+            try:
+                tier.remove(doomed.entry.facts.name)
+            except TierError as error:
+                _LOG.warning("removed from the store, but not from its place: %s", error)
+                kept.append(doomed)
+        self._doomed = kept
 
     def _forget_tombstones(self) -> None:
         kept = tuple(
@@ -194,21 +238,57 @@ class BlockSet:
             self._forget_tombstones()
         return len(old)
 
-    def move(self, horizon: int, tier: str) -> int:
-        """Move blocks whose points are all older to a tier; how many."""
-        moving = [entry for entry in self.state.entries if entry.facts.max_time < horizon and entry.tier != tier]
-        for entry in moving:
-            self._tiers[tier].put(self._tiers[entry.tier].local(entry.facts.name))
-        if moving:
-            self._replace([entry.facts.number for entry in moving], [replace(entry, tier=tier) for entry in moving])
-        return len(moving)
+    def colder(self, horizons: dict[str, int]) -> list[tuple[Entry, str]]:
+        """Blocks to move: those whose points are all older than the horizon of a tier farther away than theirs."""
+        order = list(self._tiers)
+        found = []
+        for entry in self.state.entries:
+            fitting = [tier for tier, horizon in horizons.items() if entry.facts.max_time < horizon]
+            target = max(fitting, key=order.index, default="hot")
+            if order.index(target) > order.index(entry.tier):
+                found.append((entry, target))
+        return found
+
+    def sweep(self, tier: str) -> None:
+        """Remove from a tier what the manifest does not name, if the tier knows whose it is: a warm folder does not."""
+        if tier not in _FOLDERS:
+            self._tiers[tier].sweep(self._named(tier) | {doomed.entry.facts.name for doomed in self._doomed})
+
+    def copy(self, entry: Entry, tier: str) -> None:
+        """Copy a block to a tier; it counts there after `moved`. Needs no lock: neither file is changed by others."""
+        source = self._tiers[entry.tier]
+        if not isinstance(source, FolderTier):
+            raise StoreError(f"the tier {entry.tier!r} is the farthest one", remedy="Move blocks outwards only")
+        self._tiers[tier].put(source.local(entry.facts.name))
+
+    def moved(self, entry: Entry, tier: str) -> bool:
+        """Let a block that was copied count in its new tier; False: it is no longer part of the store."""
+        if entry not in self.state.entries:
+            self._tiers[tier].remove(entry.facts.name)
+            return False
+        self._replace([entry.facts.number], [replace(entry, tier=tier)])
+        return True
+
+    def close(self) -> None:
+        """End what the tiers hold."""
+        for tier in self._tiers.values():
+            tier.close()
 
 
-def _sum(total: CompactReport, sources: Sequence[Source], made: Sequence[Entry]) -> CompactReport:
-    return CompactReport(
-        total.blocks_in + len(sources),
-        total.blocks_out + len(made),
-        total.points + sum(entry.facts.points for entry in made),
-        total.bytes_in + sum(source.block.size for source in sources),
-        total.bytes_out + sum(entry.bytes for entry in made),
-    )
+@dataclass(frozen=True)
+class _Doomed:
+    """A file to remove, and the block in memory that may still be read."""
+
+    entry: Entry
+    block: ref[Block]
+
+
+def _s3(settings: S3Settings, folder: Path) -> Tier:
+    # Importing the S3 library takes a tenth of a second that other stores do not need.
+    from quintet.timeseries.s3tier import S3Tier
+
+    return S3Tier("s3", settings, folder / "remote")
+
+
+def _sum(one: CompactReport, other: CompactReport) -> CompactReport:
+    return CompactReport(*(sum(pair) for pair in zip(astuple(one), astuple(other), strict=True)))

@@ -123,12 +123,13 @@ def decode_chunk(
     entry: np.void,
     timestamps: npt.NDArray[np.int64],
     bits: npt.NDArray[np.uint64],
+    base: int = 0,
 ) -> bool:
     """Decode the chunk of a row into int64[points] and uint64[points]; False: its bytes are not those of the row.
 
-    `data` is the whole file: `SLACK` bytes follow each chunk in it.
+    `data` is the file from offset `base` on: `SLACK` bytes follow the chunk in it.
     """
-    offset, time_bytes, value_bytes = int(entry["offset"]), int(entry["time_bytes"]), int(entry["value_bytes"])
+    offset, time_bytes, value_bytes = int(entry["offset"]) - base, int(entry["time_bytes"]), int(entry["value_bytes"])
     end = offset + time_bytes + value_bytes
     if end + SLACK > len(data) or checksum(data[offset:end].data) != int(entry["checksum"]):
         return False

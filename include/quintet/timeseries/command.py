@@ -1,7 +1,8 @@
 """The command `python -m quintet.timeseries`: serve a store, write to it, ask it, look after it.
 
 Verbs that read or write take `--data FOLDER`, a store that nobody has open, or `--url ADDRESS` of a running service;
-a service's token comes from the environment variable QUINTET_TIMESERIES_TOKEN, as arguments are seen by others.
+a service's token comes from the environment variable QUINTET_TIMESERIES_TOKEN, as arguments are seen by others. A store
+with blocks in S3 needs the file of S3 settings: `serve --s3`, or the variable QUINTET_TIMESERIES_S3 for every verb.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from quintet.timeseries.promql.functions import step_of
 from quintet.timeseries.promql.lexer import duration
 from quintet.timeseries.promql.limits import QueryLimits
 from quintet.timeseries.queryroutes import time_of
+from quintet.timeseries.s3settings import SETTINGS_VARIABLE, S3Settings
 from quintet.timeseries.store import Store
 from quintet.timeseries.tokens import SCOPES, Tokens, new_token
 
@@ -128,6 +130,10 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--out-of-order", type=duration, metavar="DURATION", help="refuse points older than the newest")
     serve.add_argument("--warm", type=Path, metavar="FOLDER", help="folder for older blocks")
     serve.add_argument("--warm-after", type=duration, default=duration("7d"), metavar="DURATION", help="(default: 7d)")
+    serve.add_argument(
+        "--s3", type=Path, metavar="FILE", help=f"settings of S3 (default: {SETTINGS_VARIABLE} names it)"
+    )
+    serve.add_argument("--s3-after", type=duration, default=duration("30d"), metavar="DURATION", help="(default: 30d)")
     serve.add_argument("--max-series", type=int, default=Options().max_series, help="(default: %(default)s)")
     serve.add_argument("--points-per-second", type=float, metavar="N", help="quota of each token")
     serve.add_argument("--max-body", type=int, default=64 * 1024 * 1024, metavar="BYTES", help="(default: %(default)s)")
@@ -172,6 +178,8 @@ def _serve(options: argparse.Namespace) -> int:
         out_of_order_window=options.out_of_order,
         warm=options.warm,
         warm_after=options.warm_after,
+        s3=S3Settings.read(options.s3) if options.s3 else S3Settings.from_environment(),
+        s3_after=options.s3_after,
         max_series=options.max_series,
     )
     limits = QueryLimits(points=options.query_points, series=options.query_series, seconds=options.query_seconds)
@@ -259,7 +267,7 @@ def _compact(options: argparse.Namespace) -> int:
 
 
 def _snapshot(options: argparse.Namespace) -> int:
-    with Store.open(_existing(options.data)) as store:
+    with Store.open(_existing(options.data), Options(s3=S3Settings.from_environment())) as store:
         store.snapshot(options.target)
     return 0
 

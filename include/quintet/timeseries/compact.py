@@ -61,8 +61,20 @@ def window_of(time: int, level: int, options: Options) -> Window:
     return Window(max(start, MIN_TIME), min(start + width, MAX_TIME), max(level, 1))
 
 
-def plan(sources: Sequence[Source], tombstones: Sequence[Tombstone], options: Options, *, least: int) -> Job | None:
-    """The next job, or None. least: level 0 blocks that are worth one."""
+def plan(
+    sources: Sequence[Source],
+    tombstones: Sequence[Tombstone],
+    options: Options,
+    *,
+    least: int,
+    without: frozenset[int] = frozenset(),
+) -> Job | None:
+    """The next job, or None. least: level 0 blocks that are worth one; without: blocks that no job may touch."""
+    found = _jobs(sources, tombstones, options, least=least)
+    return next((job for job in found if not without & {one.block.facts.number for one in job.sources}), None)
+
+
+def _jobs(sources: Sequence[Source], tombstones: Sequence[Tombstone], options: Options, *, least: int) -> Iterator[Job]:
     fresh = [source for source in sources if source.block.facts.level == 0]
     taken: set[int] = set()
     for source in fresh:
@@ -71,8 +83,9 @@ def plan(sources: Sequence[Source], tombstones: Sequence[Tombstone], options: Op
         job = _closure([source], sources, (), options)
         taken |= {one.block.facts.number for one in job.sources}
         if sum(one.block.facts.level == 0 for one in job.sources) >= least:
-            return job
-    return _upward(sources, options) or _purge(sources, tombstones, options)
+            yield job
+    yield from _upward(sources, options)
+    yield from _purge(sources, tombstones, options)
 
 
 def _extent(source: Source, options: Options) -> tuple[int, int]:
@@ -114,7 +127,7 @@ def _within(inner: Window, outer: Window) -> bool:
     return outer.start <= inner.start and inner.end <= outer.end
 
 
-def _upward(sources: Sequence[Source], options: Options) -> Job | None:
+def _upward(sources: Sequence[Source], options: Options) -> Iterator[Job]:
     """Blocks of one level whose wider window is over: two or more become one."""
     newest = max((source.block.facts.max_time for source in sources), default=MIN_TIME)
     for level in range(1, options.levels):
@@ -125,15 +138,13 @@ def _upward(sources: Sequence[Source], options: Options) -> Job | None:
                 groups.setdefault(window_of(facts.min_time, level + 1, options), []).append(source)
         for window, group in groups.items():
             if len(group) > 1 and window.end <= newest:
-                return _closure(group, sources, (window,), options)
-    return None
+                yield _closure(group, sources, (window,), options)
 
 
-def _purge(sources: Sequence[Source], tombstones: Sequence[Tombstone], options: Options) -> Job | None:
+def _purge(sources: Sequence[Source], tombstones: Sequence[Tombstone], options: Options) -> Iterator[Job]:
     for source in sources:
         if erased(tombstones, source.block, source.erased):
-            return _closure([source], sources, (), options)
-    return None
+            yield _closure([source], sources, (), options)
 
 
 def run(job: Job, tombstones: Sequence[Tombstone], options: Options, folder: Path, number: int) -> list[BlockFacts]:
@@ -171,9 +182,11 @@ def _windows(block: Block, job: Job, options: Options) -> set[Window]:
     table = block.chunks
     width = options.block_span
     found = set(np.unique(np.concatenate((table["min_time"] // width, table["max_time"] // width))).tolist())
-    for row in np.flatnonzero(table["max_time"] // width - table["min_time"] // width > 1).tolist():
+    wide = np.flatnonzero(table["max_time"] // width - table["min_time"] // width > 1)
+    ready = block.ready(wide)
+    for row in wide.tolist():
         times = np.empty(int(table["points"][row]), np.int64)
-        block.decode(row, times, np.empty(len(times), np.uint64))
+        block.decode(row, times, np.empty(len(times), np.uint64), ready)
         found.update(np.unique(times // width).tolist())
     return {_window(start * width, job, options) for start in found}
 

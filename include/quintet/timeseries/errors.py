@@ -8,6 +8,7 @@ LabError
 └── StoreError           the store cannot do what was asked; what was acknowledged stays
     ├── StoreLockedError another process has the store open
     ├── StoreClosedError the store was closed, or closed itself after a write to disk failed
+    ├── TierError        a block cannot be reached where it lies: endpoint, block, why; what lies elsewhere is read
     └── CorruptionError  a file is damaged or missing: file, offset, what is wrong, what to do
 """
 
@@ -25,6 +26,7 @@ __all__ = [
     "StoreClosedError",
     "StoreError",
     "StoreLockedError",
+    "TierError",
 ]
 
 
@@ -59,6 +61,10 @@ class StoreLockedError(StoreError):
 
 class StoreClosedError(StoreError):
     """The store was closed, or closed itself after a write to disk failed."""
+
+
+class TierError(StoreError):
+    """A block, or all of a tier, cannot be reached where it lies; what lies elsewhere is read."""
 
 
 class CorruptionError(StoreError):

@@ -76,10 +76,11 @@ class BlockPart(Part):
     ) -> Iterable[tuple[int, int]]:
         """Decode the chunks."""
         gone = []
+        ready = self._block.ready(self._rows)
         pieces = zip(self._rows.tolist(), self.series.tolist(), starts.tolist(), self.points.tolist(), strict=True)
         for row, series, begin, points in pieces:
             times = timestamps[begin : begin + points]
-            self._block.decode(row, times, bits[begin : begin + points])
+            self._block.decode(row, times, bits[begin : begin + points], ready)
             for start, end in self._erased.get(self._numbers[series], ()):
                 low, high = np.searchsorted(times, [start, end]).tolist()
                 gone.append((begin + low, begin + high))

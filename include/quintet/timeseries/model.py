@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quintet.timeseries.errors import PointsRefusedError
+from quintet.timeseries.s3settings import S3Settings
 
 __all__ = [
     "DAY",
@@ -145,7 +146,8 @@ class Options:
     head_points: points in memory before they become a block (16 bytes each).
     block_span: width of a block after its first compaction; each level after that is `level_factor` times wider.
     out_of_order_window: points older than the newest by more than this are refused and counted; None: none are.
-    max_series: distinct series in all; None: no limit. warm: folder for blocks older than warm_after.
+    max_series: distinct series in all; None: no limit.
+    warm: folder for blocks older than warm_after; s3: where blocks older than s3_after go.
     wal_damage: what open does about damage in the middle of the log: "refuse", or "quarantine" what follows it.
     background: flush, compact and sync in a thread; without it flush happens within append, compact when called.
     """
@@ -163,6 +165,8 @@ class Options:
     max_series: int | None = 5_000_000
     warm: Path | None = None
     warm_after: int = 7 * DAY
+    s3: S3Settings | None = None
+    s3_after: int = 30 * DAY
     zstd_level: int = 3
     wal_damage: Literal["refuse", "quarantine"] = "refuse"
     background: bool = True

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from quintet.timeseries.block import Block, series_hash
-from quintet.timeseries.errors import CardinalityError, PointsRefusedError
+from quintet.timeseries.errors import CardinalityError, PointsRefusedError, TierError
 from quintet.timeseries.model import METRIC, Labels
 
 __all__ = ["SeriesCount"]
+
+_LOG = logging.getLogger(__name__)
 
 
 class SeriesCount:
@@ -26,7 +29,7 @@ class SeriesCount:
 
     def rebuild(self, blocks: Iterable[Block], heads: Iterable[Iterable[Labels]]) -> None:
         """Count anew from what the store holds."""
-        hashes = [block.hashes() for block in blocks]
+        hashes = [_hashes(block) for block in blocks]
         self._stored = np.unique(np.concatenate(hashes)) if hashes else np.empty(0, np.uint64)
         self._new = set()
         for labels in heads:
@@ -58,6 +61,14 @@ class SeriesCount:
             metric = next((value for name, value in first if name == METRIC), "")
             raise CardinalityError(metric, series=len(self), limit=limit)
         self._new |= fresh
+
+
+def _hashes(block: Block) -> npt.NDArray[np.uint64]:
+    try:
+        return block.hashes()
+    except TierError as error:  # its index is neither here nor there: too few series are counted until it is
+        _LOG.warning("series are not counted: %s", error)
+        return np.empty(0, np.uint64)
 
 
 def _check(labels: Labels) -> None:

@@ -56,7 +56,7 @@ class Storage(Protocol):
         """Remove what is older than the retention; blocks removed."""
 
     def move_tiers(self, now: int, /) -> int:
-        """Move older blocks to the warm folder; blocks moved."""
+        """Move older blocks to the tiers for them; blocks moved."""
 
     def stats(self) -> StoreStats:
         """Figures."""

@@ -8,6 +8,7 @@ not while the disk syncs, a block is written or a chunk is decoded.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -20,11 +21,12 @@ import pyarrow as pa
 from quintet.timeseries import backup, manifest
 from quintet.timeseries.background import Worker
 from quintet.timeseries.blockset import BlockSet
-from quintet.timeseries.errors import CorruptionError, StoreClosedError, StoreError
+from quintet.timeseries.errors import CorruptionError, StoreClosedError, StoreError, TierError
 from quintet.timeseries.head import Head
 from quintet.timeseries.index import Postings, select
 from quintet.timeseries.intake import Intake
 from quintet.timeseries.lock import StoreLock
+from quintet.timeseries.manifest import Entry
 from quintet.timeseries.merge import HeadPart, merge
 from quintet.timeseries.model import (
     MAX_TIME,
@@ -44,6 +46,8 @@ from quintet.timeseries.reading import Reading, to_table
 from quintet.timeseries.wal import EMPTY_BYTES
 
 __all__ = ["Store"]
+
+_LOG = logging.getLogger(__name__)
 
 
 class Store:
@@ -80,6 +84,7 @@ class Store:
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)
         self._maintenance = threading.RLock()
+        self._moving = threading.Lock()
         self._recount()
         self._worker = Worker(self._care, self._intake.wal.sync, options)
 
@@ -163,6 +168,7 @@ class Store:
         Raises:
             MatcherError: a matcher cannot be read.
             CorruptionError: a block that is touched is damaged.
+            TierError: a block that is touched lies in a tier that is not reached.
 
         """
         return self._read(matchers, start, end).scan()
@@ -263,7 +269,10 @@ class Store:
                 if self._frozen is None and self._intake.head.points >= self.options.head_points:
                     self._frozen = self._intake.freeze()
             self._write_frozen()
-            self._blocks.compact(least=self.options.merge_blocks)
+            try:
+                self._blocks.compact(least=self.options.merge_blocks)
+            except TierError as error:  # no reason to stop writers: what lies here was compacted
+                _LOG.warning("compaction waits: %s", error)
 
     def _recount(self) -> None:
         with self._lock:
@@ -281,12 +290,41 @@ class Store:
             return dropped
 
     def move_tiers(self, now: int) -> int:
-        """Move blocks older than `warm_after` before `now` to the warm folder; how many."""
-        if self.options.warm is None:
-            return 0
+        """Move blocks older than `warm_after` before `now` to the warm folder, than `s3_after` to S3; how many.
+
+        Each counts in its new place as soon as it is there; appends and queries go on meanwhile.
+
+        Raises:
+            TierError: a tier cannot be reached; what was moved before stays moved, all else stays where it is.
+
+        """
+        horizons = {}
+        if self.options.warm is not None:
+            horizons["warm"] = now - self.options.warm_after
+        if self.options.s3 is not None:
+            horizons["s3"] = now - self.options.s3_after
+        with self._moving:
+            return sum(self._move_all(tier, horizons) for tier in horizons)
+
+    def _move_all(self, tier: str, horizons: dict[str, int]) -> int:
         with self._maintenance:
             self._refuse_if_closed()
-            return self._blocks.move(now - self.options.warm_after, "warm")
+            entries = [entry for entry, target in self._blocks.colder(horizons) if target == tier]
+            if entries:
+                self._blocks.sweep(tier)
+        return sum(self._move(entry, tier) for entry in entries)
+
+    def _move(self, entry: Entry, tier: str) -> bool:
+        try:
+            self._blocks.copy(entry, tier)
+        except (FileNotFoundError, CorruptionError):
+            with self._lock:
+                if entry in self._blocks.state.entries:
+                    raise
+            return False  # a compaction or the retention was faster
+        with self._maintenance:
+            self._refuse_if_closed()
+            return self._blocks.moved(entry, tier)
 
     def snapshot(self, target: Path) -> None:
         """Write everything to blocks and link them to a new folder, which is a store itself.
@@ -350,6 +388,7 @@ class Store:
             self._room.notify_all()
             try:
                 self._mark_log(self._intake.wal.close())
+                self._blocks.close()
             finally:
                 self._lock_file.release()
 

@@ -6,7 +6,8 @@ import shutil
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from quintet.timeseries.files import sync_folder, writing_aside
+from quintet.timeseries.block import Block, BlockFacts
+from quintet.timeseries.files import link_or_copy, sync_folder, writing_aside
 
 __all__ = ["FolderTier", "Tier"]
 
@@ -22,8 +23,12 @@ class Tier(ABC):
         """Keep a copy of a file under its name; it is there whole and lasting when this returns."""
 
     @abstractmethod
-    def local(self, name: str) -> Path:
-        """Path of a file that can be mapped into memory; a remote tier fetches it first."""
+    def open(self, facts: BlockFacts, size: int) -> Block:
+        """A block by what the manifest says of it."""
+
+    @abstractmethod
+    def fetch(self, name: str, target: Path) -> None:
+        """Give a file that is never changed a second place on this machine."""
 
     @abstractmethod
     def remove(self, name: str) -> None:
@@ -32,6 +37,13 @@ class Tier(ABC):
     @abstractmethod
     def names(self) -> set[str]:
         """Names of all blocks."""
+
+    @abstractmethod
+    def sweep(self, named: set[str]) -> None:
+        """Remove what the manifest does not name: a process ended between writing and naming, naming and removing."""
+
+    def close(self) -> None:  # noqa: B027 - most have nothing to end
+        """End what the tier holds."""
 
 
 class FolderTier(Tier):
@@ -51,6 +63,14 @@ class FolderTier(Tier):
         """The file itself."""
         return self.folder / name
 
+    def open(self, facts: BlockFacts, size: int) -> Block:
+        """Mapped into memory."""
+        return Block(self.local(facts.name))
+
+    def fetch(self, name: str, target: Path) -> None:
+        """Link, or copy to another disk."""
+        link_or_copy(self.local(name), target)
+
     def remove(self, name: str) -> None:
         """Unlink; readers that have it mapped keep its content."""
         (self.folder / name).unlink(missing_ok=True)
@@ -59,3 +79,10 @@ class FolderTier(Tier):
     def names(self) -> set[str]:
         """Names of all blocks."""
         return {path.name for path in self.folder.glob("*.block")}
+
+    def sweep(self, named: set[str]) -> None:
+        """Files of other names, and those written aside."""
+        for name in self.names() - named:
+            self.remove(name)
+        for path in self.folder.glob("*.tmp"):
+            path.unlink()
