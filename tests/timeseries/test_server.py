@@ -15,6 +15,7 @@ from naive_store import NaiveStore
 from services import served
 
 from quintet.errors import SettingsError
+from quintet.timeseries.cluster.errors import ShardDownError
 from quintet.timeseries.model import Batch, Matcher, Options
 from quintet.timeseries.promql.limits import QueryLimits
 from quintet.timeseries.quotas import PointQuota, QuotaError
@@ -214,6 +215,18 @@ def test_an_unexpected_error_is_a_500_that_gives_nothing_away() -> None:
         assert 'failures_total{error="RuntimeError"} 1' in client.get("/metrics").text
     assert answer.status_code == 500
     assert answer.json() == {"code": "internal error", "message": "internal error: RuntimeError"}
+
+
+class LeaderlessStore(NaiveStore):
+    def append(self, batch: Batch) -> int:
+        raise ShardDownError("no replica of shard 3 answers", shards=(3,), remedy="Start one")
+
+
+def test_a_part_of_the_cluster_that_is_down_is_a_503_that_names_it() -> None:
+    with served(LeaderlessStore()) as client:
+        answer = client.post("/write", content=b"m f=1 1")
+    assert answer.status_code == 503
+    assert answer.json()["message"] == "no replica of shard 3 answers. Start one"
 
 
 def test_points_beyond_the_out_of_order_window_are_refused_and_the_others_written(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from quintet.errors import InputError, QuintetError
 from quintet.timeseries.bodies import BodyError
+from quintet.timeseries.cluster.errors import LogError, ShardDownError
 from quintet.timeseries.counters import Counters
 from quintet.timeseries.errors import StoreClosedError
 from quintet.timeseries.ingest import Ingest, PartialWriteError
@@ -135,7 +136,7 @@ def _status(error: Exception) -> tuple[int, dict[str, str]]:
             return 400, {}
         case QueryLimitError():
             return 422, {}
-        case QueryTimeoutError() | StoreClosedError():
+        case QueryTimeoutError() | StoreClosedError() | LogError() | ShardDownError():
             return 503, {}
         case QueryError():
             return error.status, {}
