@@ -19,7 +19,7 @@ from quintet.errors import InputError, QuintetError
 from quintet.timeseries.bodies import BodyError
 from quintet.timeseries.cluster.errors import LogError, ShardDownError
 from quintet.timeseries.counters import Counters
-from quintet.timeseries.errors import StoreClosedError
+from quintet.timeseries.errors import StoreClosedError, TierError
 from quintet.timeseries.ingest import Ingest, PartialWriteError
 from quintet.timeseries.promql.errors import QueryError, QueryLimitError, QueryTimeoutError
 from quintet.timeseries.promql.limits import QueryLimits
@@ -136,7 +136,7 @@ def _status(error: Exception) -> tuple[int, dict[str, str]]:
             return 400, {}
         case QueryLimitError():
             return 422, {}
-        case QueryTimeoutError() | StoreClosedError() | LogError() | ShardDownError():
+        case QueryTimeoutError() | StoreClosedError() | TierError() | LogError() | ShardDownError():
             return 503, {}
         case QueryError():
             return error.status, {}
