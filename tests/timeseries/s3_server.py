@@ -16,6 +16,8 @@ from quintet.timeseries.s3settings import S3Settings
 __all__ = ["BUCKET", "S3Server"]
 
 BUCKET = "cold"
+#: Seconds; it stops a hanging test and measures nothing.
+READY_LIMIT = 120
 _KEY, _SECRET = "store", "the-secret-of-the-store"
 _PROGRAM = Path(sys.executable).with_name("weed")
 _PARTS = ("master", "volume", "filer", "s3")
@@ -75,7 +77,8 @@ class S3Server:
         with log:
             self._process = subprocess.Popen(line, stdout=log, stderr=subprocess.STDOUT)
         files = self.files()
-        for _ in range(150):
+        end = time.monotonic() + READY_LIMIT
+        while time.monotonic() < end:
             assert self._process.poll() is None, (self._folder / "log").read_text()[-2000:]
             try:
                 files.create_dir(BUCKET)
@@ -86,7 +89,7 @@ class S3Server:
                 return
             except OSError:
                 time.sleep(0.1)
-        raise AssertionError("the S3 server is not ready after 15 s")
+        raise AssertionError(f"the S3 server is not ready after {READY_LIMIT} s")
 
     def kill(self) -> None:
         """End it without warning."""
