@@ -45,7 +45,7 @@ def running(folder: Path, extra: str = "") -> Iterator[httpx.Client]:
 
 
 def _wait(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(300):
+    for _ in range(1200):
         assert process.poll() is None, "Prometheus has ended"
         try:
             if client.get("/-/ready").status_code == 200:

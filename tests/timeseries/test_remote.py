@@ -201,7 +201,7 @@ def test_a_prometheus_writes_its_own_figures_here_and_reads_them_back(tmp_path: 
             f"remote_read: [{{url: '{address}/api/v1/read', read_recent: true}}]\n"
         )
         with running(folder, extra) as prometheus:
-            for _ in range(150):
+            for _ in range(600):
                 if store.label_values("__name__").count("up"):
                     break
                 time.sleep(0.1)
