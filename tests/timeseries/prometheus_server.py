@@ -53,7 +53,7 @@ def _wait(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
         except httpx.TransportError:
             pass
         time.sleep(0.05)
-    raise AssertionError("Prometheus is not ready after 15 s")
+    raise AssertionError("Prometheus is not ready after a minute")
 
 
 def push(client: httpx.Client, batch: Batch, path: str = "/api/v1/write") -> None:
