@@ -4,21 +4,41 @@ The README's projects table, the registration of tables in Trino, the creation o
 tests and the pages under `docs/` are generated from it.
 """
 
-from quintet.catalogue.model import Column, Dag, Layer, Pii, Profile, Project, Table, Writer
-from quintet.catalogue.registry import PROFILES, PROJECTS, project, table, tables
+from quintet.catalogue.model import (
+    ChangeSource,
+    Cleanup,
+    Column,
+    Dag,
+    Layer,
+    Pii,
+    Profile,
+    Project,
+    SourceTable,
+    Table,
+    Topic,
+    Writer,
+)
+from quintet.catalogue.registry import PROFILES, PROJECTS, project, source, table, tables, topic, topics
 
 __all__ = [
     "PROFILES",
     "PROJECTS",
+    "ChangeSource",
+    "Cleanup",
     "Column",
     "Dag",
     "Layer",
     "Pii",
     "Profile",
     "Project",
+    "SourceTable",
     "Table",
+    "Topic",
     "Writer",
     "project",
+    "source",
     "table",
     "tables",
+    "topic",
+    "topics",
 ]

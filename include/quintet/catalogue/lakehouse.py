@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from quintet.catalogue.model import Column, Dag, Layer, Pii, Project, Table, Writer
+from quintet.catalogue.shop import SHOP, SHOP_TABLES, SHOP_TOPICS
 
-__all__ = ["LAKEHOUSE", "PROVENANCE"]
+__all__ = ["FILE_TABLES", "LAKEHOUSE", "PROVENANCE"]
 
 SLUG = "lakehouse"
 OWNER = "retail-data"
@@ -247,6 +248,10 @@ GATE_RESULTS = Table(
 )
 
 
+#: Bronze tables that files are landed in; silver is built from them.
+FILE_TABLES = (INVOICE_LINES_RAW, CUSTOMER_CHANGES_RAW, PRODUCT_CHANGES_RAW, FILES)
+
+
 def _gold(name: str, description: str) -> Table:
     # Columns, keys and tests of gold stand in the dbt project: this is only the list of names.
     return Table(SLUG, Layer.GOLD, name, OWNER, description, Writer.DBT)
@@ -264,19 +269,18 @@ LAKEHOUSE = Project(
         Dag("lakehouse_ingest_bronze", "Land every pending file once"),
         Dag("lakehouse_build_silver", "Gate, type, de-duplicate, classify, dimensions with history"),
         Dag("lakehouse_build_gold", "dbt models on Trino"),
+        Dag("lakehouse_merge_shop_changes", "Changes of the shop's database: topics to the change log to silver"),
         Dag("lakehouse_care_tables", "Compaction, clustering, vacuum, snapshot expiry, statistics"),
     ),
     tables=(
-        INVOICE_LINES_RAW,
-        CUSTOMER_CHANGES_RAW,
-        PRODUCT_CHANGES_RAW,
-        FILES,
+        *FILE_TABLES,
         INVOICE_LINES,
         QUARANTINE,
         CUSTOMERS,
         PRODUCTS,
         DAY_BALANCE,
         GATE_RESULTS,
+        *SHOP_TABLES,
         _gold("fct_sales", "Sales, one row a line"),
         _gold("fct_returns", "Returns, one row a line, with the sale they reverse"),
         _gold("dim_product", "Products with history"),
@@ -294,4 +298,6 @@ LAKEHOUSE = Project(
         _gold("customer_value", "Past value and forecast of each customer"),
         _gold("customer_value_backtest", "Errors of that forecast and of naive ones, on days of the past"),
     ),
+    topics=SHOP_TOPICS,
+    sources=(SHOP,),
 )

@@ -5,7 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Column", "Dag", "Layer", "Pii", "Profile", "Project", "Table", "Writer"]
+__all__ = [
+    "ChangeSource",
+    "Cleanup",
+    "Column",
+    "Dag",
+    "Layer",
+    "Pii",
+    "Profile",
+    "Project",
+    "SourceTable",
+    "Table",
+    "Topic",
+    "Writer",
+]
 
 
 class Layer(StrEnum):
@@ -22,6 +35,14 @@ class Writer(StrEnum):
     DELTA_RS = "delta-rs"
     SPARK = "spark"
     DBT = "dbt"
+    FLINK = "flink"
+
+
+class Cleanup(StrEnum):
+    """What becomes of old records of a topic: the newest of each key stays, or all go after a time."""
+
+    COMPACT = "compact"
+    DELETE = "delete"
 
 
 class Pii(StrEnum):
@@ -60,6 +81,8 @@ class Table:
     key: tuple[str, ...] = ()
     partition_by: tuple[str, ...] = ()
     cluster_by: tuple[str, ...] = ()
+    #: Columns that its source gains are added to it without a change here; they hold null for rows of before.
+    is_open: bool = False
 
     @property
     def schema(self) -> str:
@@ -69,7 +92,7 @@ class Table:
     @property
     def catalog(self) -> str:
         """Trino catalog that holds it."""
-        return "iceberg" if self.writer is Writer.DBT else "delta"
+        return "iceberg" if self.writer in {Writer.DBT, Writer.FLINK} else "delta"
 
     @property
     def full_name(self) -> str:
@@ -86,6 +109,76 @@ class Table:
         """Highest class of its columns."""
         order = list(Pii)
         return max((column.pii for column in self.columns), key=order.index, default=Pii.NONE)
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic of Kafka.
+
+    `key` names the fields of a record's key: all records of a key are in one partition, in their order, so the number
+    of partitions of a topic with a key is never changed. `retention_hours` belongs to topics that are not compacted.
+    """
+
+    project: str
+    name: str
+    owner: str
+    description: str
+    partitions: int = 1
+    cleanup: Cleanup = Cleanup.DELETE
+    retention_hours: int | None = None
+    key: tuple[str, ...] = ()
+    has_dead_letters: bool = False
+
+    @property
+    def subject(self) -> str:
+        """Name of its values' schema in the registry."""
+        return f"{self.name}-value"
+
+    @property
+    def key_subject(self) -> str:
+        """Name of its keys' schema in the registry."""
+        return f"{self.name}-key"
+
+    @property
+    def dead_letters(self) -> str:
+        """Topic of the records that could not be read."""
+        return f"{self.name}.dlq"
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """One table of a database whose changes are captured, as the source declares it.
+
+    `columns` have the types of the lake; `toasted` are those whose value the database leaves out of a change that does
+    not touch it.
+    """
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    topic: Topic
+    toasted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ChangeSource:
+    """One database whose changes are captured: from where, through which publication and slot, into which topics."""
+
+    project: str
+    name: str
+    owner: str
+    database: str
+    database_schema: str
+    publication: str
+    slot: str
+    tables: tuple[SourceTable, ...]
+    transactions: Topic
+    heartbeats: Topic
+
+    def table(self, name: str) -> SourceTable:
+        """Table by name. Raises KeyError."""
+        return {table.name: table for table in self.tables}[name]
 
 
 @dataclass(frozen=True)
@@ -115,3 +208,5 @@ class Project:
     dags: tuple[Dag, ...]
     tables: tuple[Table, ...]
     entry_dag: str
+    topics: tuple[Topic, ...] = ()
+    sources: tuple[ChangeSource, ...] = ()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from quintet.catalogue.lakehouse import LAKEHOUSE
-from quintet.catalogue.model import Profile, Project, Table
+from quintet.catalogue.model import ChangeSource, Profile, Project, Table, Topic
 from quintet.catalogue.timeseries import TIMESERIES
 from quintet.errors import QuintetError
 
-__all__ = ["PROFILES", "PROJECTS", "project", "table", "tables"]
+__all__ = ["PROFILES", "PROJECTS", "project", "source", "table", "tables", "topic", "topics"]
 
 PROFILES = (
     Profile("core", "PostgreSQL and Airflow"),
@@ -40,3 +40,26 @@ def table(full_name: str) -> Table:
         if entry.full_name == full_name:
             return entry
     raise QuintetError(f"there is no table '{full_name}' in the catalogue", remedy="List them with: quintet tables")
+
+
+def topics(slug: str | None = None) -> tuple[Topic, ...]:
+    """All topics, or those of one project, without the topics of dead letters."""
+    chosen = PROJECTS if slug is None else (project(slug),)
+    return tuple(entry for candidate in chosen for entry in candidate.topics)
+
+
+def topic(name: str) -> Topic:
+    """Topic by its name. Raises QuintetError."""
+    for entry in topics():
+        if entry.name == name:
+            return entry
+    known = ", ".join(entry.name for entry in topics())
+    raise QuintetError(f"there is no topic '{name}' in the catalogue", remedy=f"Known topics: {known}")
+
+
+def source(name: str) -> ChangeSource:
+    """Source of captured changes by its name. Raises QuintetError."""
+    known = {entry.name: entry for candidate in PROJECTS for entry in candidate.sources}
+    if name not in known:
+        raise QuintetError(f"there is no source '{name}' of changes", remedy=f"Known sources: {', '.join(known)}")
+    return known[name]

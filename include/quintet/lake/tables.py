@@ -77,7 +77,8 @@ def arrow_schema(table: Table) -> pa.Schema:
 def create_empty(lab: Lab, table: Table) -> bool:
     """Create the table empty with its declared schema; True when it was made, False when it was there.
 
-    Columns that the catalogue gained since are added to a table that is there (nullable ones only).
+    Columns that the catalogue gained since are added to a table that is there (nullable ones only); an open table may
+    have more columns than are declared.
 
     Raises:
         LabError: the table that is there has another schema than the declared one.
@@ -111,7 +112,8 @@ def _evolve(path: Path, table: Table) -> None:
     have = {field.name: _signature(field) for field in found.schema().fields}
     want = {field.name: _signature(field) for field in declared_schema(table).fields}
     added = [field for field in declared_schema(table).fields if field.name not in have]
-    changed = sorted(name for name in have if want.get(name) != have[name])
+    gained = {name for name in have if name not in want and table.is_open}
+    changed = sorted(name for name in have.keys() - gained if want.get(name) != have[name])
     if changed or any(not field.nullable for field in added):
         names = ", ".join([*changed, *(field.name for field in added if not field.nullable)])
         raise LabError(

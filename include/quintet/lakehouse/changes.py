@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from quintet.catalogue import Layer, Table
-from quintet.catalogue.lakehouse import CUSTOMERS, INVOICE_LINES, LAKEHOUSE, PRODUCTS, QUARANTINE, SLUG
+from quintet.catalogue.lakehouse import CUSTOMERS, FILE_TABLES, INVOICE_LINES, PRODUCTS, QUARANTINE, SLUG
 from quintet.errors import QuintetError
 from quintet.settings import Lab, load_lab, read_lab
 
@@ -21,7 +21,7 @@ __all__ = ["find_changes", "record"]
 #: Tables that a layer is built from. What a person decides on quarantined rows is input of silver; those of gold are
 #: the sources of the dbt project.
 _INPUTS: dict[str, tuple[Table, ...]] = {
-    Layer.SILVER: (*(table for table in LAKEHOUSE.tables if table.layer is Layer.BRONZE), QUARANTINE),
+    Layer.SILVER: (*FILE_TABLES, QUARANTINE),
     Layer.GOLD: (INVOICE_LINES, CUSTOMERS, PRODUCTS),
 }
 #: Gold is cheap to build anew and its models are code: another release counts as a change.

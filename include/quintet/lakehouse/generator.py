@@ -32,7 +32,7 @@ from pathlib import Path
 from random import Random
 
 from quintet.errors import InputError
-from quintet.lakehouse.shop import HOME, Customer, Product, Shop
+from quintet.lakehouse.population import HOME, Customer, Product, Shop
 from quintet.lakehouse.truth import FILE_NAME, Truth, money
 
 __all__ = ["HEADER", "Scale", "generate", "repair"]
