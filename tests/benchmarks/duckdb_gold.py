@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 from deltalake import DeltaTable
 
 
@@ -23,8 +24,13 @@ def attach(connection: duckdb.DuckDBPyConnection, sources: dict[str, str]) -> No
     for name, folder in sources.items():
         catalog, schema, _table = name.split(".")
         make_schema(connection, catalog, schema)
-        files = ", ".join(f"'{uri}'" for uri in DeltaTable(folder).file_uris())
-        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet([{files}])")
+        table = DeltaTable(folder)
+        if files := ", ".join(f"'{uri}'" for uri in table.file_uris()):
+            connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet([{files}])")
+        else:
+            # Such as the quarantine of a set in which no row is bad.
+            empty = pa.schema(table.schema().to_arrow()).empty_table()
+            connection.from_arrow(empty).create(name)
 
 
 def make_schema(connection: duckdb.DuckDBPyConnection, catalog: str, schema: str) -> None:
