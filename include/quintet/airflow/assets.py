@@ -1,14 +1,21 @@
 """Assets: where DAGs of a project meet. One asset is one layer of one project: all its tables, up to date.
 
 The names are those of the schemas in Trino; the time-series database has no tables, its assets are its points as they
-were sent, and its blocks in order.
+were sent, and its blocks in order. The asset of a stream says that its job runs; told each time that it is deployed.
 """
 
 from __future__ import annotations
 
 from airflow.sdk import Asset
 
-__all__ = ["BLOCKS_TIMESERIES", "BRONZE_LAKEHOUSE", "GOLD_LAKEHOUSE", "POINTS_TIMESERIES", "SILVER_LAKEHOUSE"]
+__all__ = [
+    "BLOCKS_TIMESERIES",
+    "BRONZE_LAKEHOUSE",
+    "GOLD_LAKEHOUSE",
+    "POINTS_TIMESERIES",
+    "SILVER_LAKEHOUSE",
+    "STREAM_SHOP_TO_SILVER",
+]
 
 
 def _layer(catalog: str, schema: str) -> Asset:
@@ -16,8 +23,13 @@ def _layer(catalog: str, schema: str) -> Asset:
     return Asset(name=schema, uri=f"quintet://{catalog}/{schema}", group=schema.partition("_")[2])
 
 
+def _stream(slug: str, job: str) -> Asset:
+    return Asset(name=f"stream_{job}", uri=f"quintet://flink/{slug}/{job}", group=slug)
+
+
 BRONZE_LAKEHOUSE = _layer("delta", "bronze_lakehouse")
 SILVER_LAKEHOUSE = _layer("delta", "silver_lakehouse")
 GOLD_LAKEHOUSE = _layer("iceberg", "gold_lakehouse")
 POINTS_TIMESERIES = _layer("timeseries", "points_timeseries")
 BLOCKS_TIMESERIES = _layer("timeseries", "blocks_timeseries")
+STREAM_SHOP_TO_SILVER = _stream("lakehouse", "shop_to_silver")

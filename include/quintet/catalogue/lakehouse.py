@@ -270,6 +270,9 @@ LAKEHOUSE = Project(
         Dag("lakehouse_build_silver", "Gate, type, de-duplicate, classify, dimensions with history"),
         Dag("lakehouse_build_gold", "dbt models on Trino"),
         Dag("lakehouse_merge_shop_changes", "Changes of the shop's database: topics to the change log to silver"),
+        Dag("lakehouse_deploy_shop_to_silver", "Deploy or upgrade the stream from the shop's changes to Iceberg"),
+        Dag("lakehouse_watch_streams", "Lag, checkpoints, restarts and back-pressure of the streams"),
+        Dag("lakehouse_care_streams", "Compaction and snapshot expiry of the tables that streams write"),
         Dag("lakehouse_care_tables", "Compaction, clustering, vacuum, snapshot expiry, statistics"),
     ),
     tables=(

@@ -11,12 +11,12 @@ from datetime import timedelta
 
 import trino
 
-from quintet.catalogue import tables
+from quintet.catalogue import Writer, tables
 from quintet.lake.errors import CareError
 from quintet.lake.trino import query
 from quintet.lake.upkeep import READS, Care, Measure
 
-__all__ = ["care_for_iceberg", "iceberg_tables", "measure"]
+__all__ = ["care_for_iceberg", "checksum_statement", "iceberg_tables", "measure", "meta"]
 
 #: Files below this size are joined. Trino's own default.
 SMALL_BYTES = 100 * 1024 * 1024
@@ -25,8 +25,11 @@ _REWRITTEN = "replace"
 
 
 def iceberg_tables(connection: trino.dbapi.Connection, project: str) -> list[str]:
-    """Full names of the tables in the project's Iceberg schemas, those that dbt keeps beside the catalogue's too."""
-    schemas = sorted({table.schema for table in tables(project) if table.catalog == "iceberg"})
+    """Full names of the tables in the project's Iceberg schemas, those that dbt keeps beside the catalogue's too.
+
+    Tables that streams write are cared for while they are written, by `quintet.lake.streamcare`.
+    """
+    schemas = sorted({table.schema for table in tables(project) if table.writer is Writer.DBT})
     found = []
     for schema in schemas:
         rows = query(
@@ -70,8 +73,8 @@ def care_for_iceberg(connection: trino.dbapi.Connection, name: str, *, retention
 
 def measure(connection: trino.dbapi.Connection, name: str) -> Measure:
     """Files and bytes of the table as it is now, and the median time of full scans."""
-    (found,) = query(connection, f"SELECT count(*), coalesce(sum(file_size_in_bytes), 0) FROM {_meta(name, 'files')}")
-    scan, seconds = _checksum_statement(connection, name), []
+    (found,) = query(connection, f"SELECT count(*), coalesce(sum(file_size_in_bytes), 0) FROM {meta(name, 'files')}")
+    scan, seconds = checksum_statement(connection, name), []
     for _ in range(READS):
         started = time.perf_counter()
         (content,) = query(connection, scan)
@@ -84,12 +87,12 @@ def _wants_optimize(connection: trino.dbapi.Connection, name: str, now: Measure)
         return False
     (small,) = query(
         connection,
-        f"SELECT count_if(file_size_in_bytes < {SMALL_BYTES}), count_if(content <> 0) FROM {_meta(name, 'files')}",
+        f"SELECT count_if(file_size_in_bytes < {SMALL_BYTES}), count_if(content <> 0) FROM {meta(name, 'files')}",
     )
     (current,) = query(
         connection,
-        f"SELECT operation FROM {_meta(name, 'snapshots')} WHERE snapshot_id IN "
-        f"(SELECT snapshot_id FROM {_meta(name, 'refs')} WHERE name = 'main')",
+        f"SELECT operation FROM {meta(name, 'snapshots')} WHERE snapshot_id IN "
+        f"(SELECT snapshot_id FROM {meta(name, 'refs')} WHERE name = 'main')",
     )
     return bool(small[0] > 1 or small[1] > 0) and current[0] != _REWRITTEN
 
@@ -99,8 +102,8 @@ def _expire(connection: trino.dbapi.Connection, name: str, retention: timedelta,
     seconds = int(retention.total_seconds())
     (old,) = query(
         connection,
-        f"SELECT count(*) FROM {_meta(name, 'snapshots')} WHERE committed_at < date_add('second', -{seconds}, "
-        f"current_timestamp) AND snapshot_id NOT IN (SELECT snapshot_id FROM {_meta(name, 'refs')})",
+        f"SELECT count(*) FROM {meta(name, 'snapshots')} WHERE committed_at < date_add('second', -{seconds}, "
+        f"current_timestamp) AND snapshot_id NOT IN (SELECT snapshot_id FROM {meta(name, 'refs')})",
     )
     if old[0]:
         query(connection, f"ALTER TABLE {name} EXECUTE expire_snapshots({threshold})")
@@ -113,11 +116,11 @@ def _has_statistics(connection: trino.dbapi.Connection, name: str) -> bool:
 
 
 def _checksum(connection: trino.dbapi.Connection, name: str) -> tuple[int, str]:
-    (found,) = query(connection, _checksum_statement(connection, name))
+    (found,) = query(connection, checksum_statement(connection, name))
     return int(found[0]), str(found[1])
 
 
-def _checksum_statement(connection: trino.dbapi.Connection, name: str) -> str:
+def checksum_statement(connection: trino.dbapi.Connection, name: str) -> str:
     """Query for the number of rows and a checksum over all columns that does not depend on their order."""
     names = [row[0] for row in query(connection, f"SHOW COLUMNS FROM {name}")]
     values = ", ".join(f'"{column}"' for column in names)
@@ -133,6 +136,7 @@ def _compare(name: str, before: tuple[int, str], after: tuple[int, str]) -> None
         )
 
 
-def _meta(name: str, part: str) -> str:
+def meta(name: str, part: str) -> str:
+    """One of the tables that describe a table, as Trino names it."""
     catalog, schema, table = name.split(".")
     return f'{catalog}.{schema}."{table}${part}"'

@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$1"
 target=$2 dbt=${3:-}
 
-folders=(dags plugins include dbt spark_jobs)
+folders=(dags plugins include dbt spark_jobs flink_jobs contracts)
 list=$(mktemp)
 trap 'rm -f "$list"' EXIT
 find "${folders[@]}" -type f -not -path '*/__pycache__/*' -not -path 'dbt/target/*' -not -path 'dbt/logs/*' \
