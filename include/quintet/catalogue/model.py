@@ -175,6 +175,12 @@ class ChangeSource:
     tables: tuple[SourceTable, ...]
     transactions: Topic
     heartbeats: Topic
+    signals: Topic
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """All topics that the capture writes."""
+        return (*(table.topic for table in self.tables), self.transactions, self.heartbeats, self.signals)
 
     def table(self, name: str) -> SourceTable:
         """Table by name. Raises KeyError."""

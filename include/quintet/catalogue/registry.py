@@ -13,7 +13,9 @@ PROFILES = (
     Profile("core", "PostgreSQL and Airflow"),
     Profile("lakehouse", "core, Spark, Trino and dbt"),
     Profile("streaming", "core, Kafka, schema registry, Kafka Connect and Flink"),
+    Profile("objects", "core and an object store with the API of S3"),
     Profile("timeseries", "core and the time-series database"),
+    Profile("replicas", "timeseries, streaming and three nodes that replicate a database through Kafka"),
 )
 
 PROJECTS = (LAKEHOUSE, TIMESERIES)

@@ -130,8 +130,9 @@ SHOP = ChangeSource(
     heartbeats=Topic(
         SLUG, f"{SLUG}.shop.heartbeats", OWNER, "A sign of life of the capture every few seconds", retention_hours=24
     ),
+    signals=Topic(SLUG, f"{SLUG}.shop.signals", OWNER, "What the capture was asked to do", retention_hours=30 * 24),
 )
-SHOP_TOPICS = (*(table.topic for table in SHOP.tables), SHOP.transactions, SHOP.heartbeats)
+SHOP_TOPICS = SHOP.topics
 
 SHOP_CHANGES = Table(
     project=SLUG,

@@ -21,8 +21,9 @@ TIMESERIES = Project(
         Dag("timeseries_load_points", "Send every file of line protocol once"),
         Dag("timeseries_retain_blocks", "Remove what is older than the retention"),
         Dag("timeseries_compact_blocks", "Merge blocks, take deleted points off the disk"),
-        Dag("timeseries_move_tiers", "Move old blocks to the folder for them"),
+        Dag("timeseries_move_tiers", "Move old blocks to the folder for them, and to S3"),
         Dag("timeseries_backup_store", "Snapshot to the backups, with a restore drill"),
+        Dag("timeseries_watch_store", "Tell people before points are lost or refused"),
     ),
     tables=(),
 )

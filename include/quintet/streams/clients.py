@@ -1,0 +1,40 @@
+"""Settings of Kafka clients of this lab."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from quintet.errors import SettingsError
+from quintet.settings import Lab
+
+__all__ = ["client_settings", "servers"]
+
+
+def servers(lab: Lab) -> str:
+    """Address of the brokers, `host:port`."""
+    door = lab.endpoint("kafka")
+    return f"{door.host}:{door.port}"
+
+
+def client_settings(lab: Lab, *, user: str | None = None) -> dict[str, Any]:
+    """Settings of confluent-kafka for a client that enters as the programs' user, or as another.
+
+    Raises:
+        SettingsError: the lab has no Kafka.
+
+    """
+    options = lab.options.get("kafka")
+    if not options:
+        raise SettingsError(
+            f"the lab file {lab.file} has no Kafka", remedy="Install the profile: make install PROFILES=…,streaming"
+        )
+    name = user or options["user"]
+    return {
+        "bootstrap.servers": servers(lab),
+        "security.protocol": options["security_protocol"],
+        "sasl.mechanism": options["mechanism"],
+        "sasl.username": name,
+        "sasl.password": lab.secret(f"kafka_{name}"),
+        # Errors are told by calls and by the delivery of records; the library's own log would say them once more.
+        "log_level": 0,
+    }
