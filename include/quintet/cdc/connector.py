@@ -202,7 +202,7 @@ def _routes(source: ChangeSource) -> dict[str, str]:
 
 def _schemas(lab: Lab) -> dict[str, str]:
     """Avro with the registry, in Confluent's form: a zero byte, the schema's id in four bytes, the record."""
-    url = f"{lab.endpoint('registry').url}/apis/registry/v3"
+    url = f"{lab.endpoint('registry').url}/apis/registry/v2"
     found = {"schema.name.adjustment.mode": "avro", "field.name.adjustment.mode": "avro"}
     for side in ("key", "value"):
         found |= {
@@ -210,7 +210,8 @@ def _schemas(lab: Lab) -> dict[str, str]:
             f"{side}.converter.apicurio.registry.url": url,
             # The rule of the registry decides whether a new schema is taken: a refused one stops the task.
             f"{side}.converter.apicurio.registry.auto-register": "true",
-            f"{side}.converter.apicurio.registry.auto-register.if-exists": "FIND_OR_CREATE_VERSION",
+            f"{side}.converter.apicurio.registry.auto-register.if-exists": "RETURN_OR_UPDATE",
+            f"{side}.converter.apicurio.registry.as-confluent": "true",
             f"{side}.converter.apicurio.registry.use-id": "contentId",
             f"{side}.converter.apicurio.registry.headers.enabled": "false",
         }
