@@ -91,13 +91,11 @@ class NaiveStore:
     def series(self, matchers: Sequence[Matcher], start: int, end: int) -> list[Labels]:
         return self.scan(matchers, start, end).labels
 
-    def label_names(self) -> list[str]:
-        with self._lock:
-            return sorted({name for one in self._points for name, _ in one})
+    def label_names(self, start: int = -(2**63), end: int = 2**63 - 1) -> list[str]:
+        return sorted({name for one in self.series((), start, end) for name, _ in one})
 
-    def label_values(self, name: str) -> list[str]:
-        with self._lock:
-            return sorted({value for one in self._points for label, value in one if label == name})
+    def label_values(self, name: str, start: int = -(2**63), end: int = 2**63 - 1) -> list[str]:
+        return sorted({value for one in self.series((), start, end) for label, value in one if label == name})
 
     def cardinality(self) -> Cardinality:
         with self._lock:

@@ -13,8 +13,10 @@ import pytest
 from naive_store import NaiveStore
 from services import served
 
+from quintet.timeseries.model import SECOND, Options
 from quintet.timeseries.promql.limits import QueryLimits
 from quintet.timeseries.service import ServiceOptions
+from quintet.timeseries.store import Store
 from quintet.timeseries.tokens import Tokens, new_token
 
 #: s
@@ -82,6 +84,20 @@ def test_labels_values_and_series_are_listed(client: httpx.Client) -> None:
     assert [tuple(one.values()) for one in found] == [("cpu_idle", "b"), ("cpu_user", "a"), ("cpu_user", "b")]
     past = {"match[]": "cpu_user", "start": 0, "end": 10}
     assert data(client.get("/api/v1/series", params=past)) == []
+
+
+def test_labels_and_values_are_those_of_the_interval(tmp_path: Path) -> None:
+    hour = 3600 * SECOND
+    with Store.open(tmp_path, Options(background=False, block_span=hour)) as store, served(store) as client:
+        assert client.post("/write", content=f"old,when=then f=1 {NOW * SECOND - 48 * hour}").status_code == 204
+        store.flush()
+        assert client.post("/write", content=f"new,where=here f=1 {NOW * SECOND}").status_code == 204
+        recent = {"start": NOW - 60, "end": NOW}
+        assert data(client.get("/api/v1/labels")) == ["__name__", "when", "where"]
+        assert data(client.get("/api/v1/labels", params=recent)) == ["__name__", "where"]
+        assert data(client.get("/api/v1/label/__name__/values", params=recent)) == ["new_f"]
+        assert data(client.get("/api/v1/label/when/values", params={"end": NOW - 3600})) == ["then"]
+        assert data(client.get("/api/v1/label/where/values", params={"end": NOW - 3600})) == []
 
 
 def test_the_status_counts_series_by_metric(client: httpx.Client) -> None:

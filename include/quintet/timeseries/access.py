@@ -13,11 +13,11 @@ from urllib.parse import urlencode
 
 from quintet.errors import InputError, LabError, QuintetError, ServiceDownError, SettingsError
 from quintet.timeseries import sql
+from quintet.timeseries.answerdata import selected_data, table_data, touched_data
 from quintet.timeseries.lineprotocol import LineParser, Precision
 from quintet.timeseries.model import Options
 from quintet.timeseries.promql.answers import instant_data, range_data
 from quintet.timeseries.promql.evaluate import Engine
-from quintet.timeseries.queryroutes import selected_data, table_data, touched_data
 from quintet.timeseries.s3settings import S3Settings
 from quintet.timeseries.storage import Storage
 from quintet.timeseries.store import Store

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from quintet.timeseries.model import (
+    MAX_TIME,
+    MIN_TIME,
     Batch,
     Cardinality,
     CompactReport,
@@ -34,11 +36,11 @@ class Storage(Protocol):
     def series(self, matchers: Sequence[Matcher], start: int, end: int, /) -> list[Labels]:
         """The series that match and have points."""
 
-    def label_names(self) -> list[str]:
-        """Names of labels, sorted."""
+    def label_names(self, start: int = MIN_TIME, end: int = MAX_TIME, /) -> list[str]:
+        """Names of labels, sorted; at least those of series with points in the interval."""
 
-    def label_values(self, name: str, /) -> list[str]:
-        """Values of a label, sorted."""
+    def label_values(self, name: str, start: int = MIN_TIME, end: int = MAX_TIME, /) -> list[str]:
+        """Values of a label, sorted; at least those of series with points in the interval."""
 
     def cardinality(self) -> Cardinality:
         """Numbers of series."""

@@ -203,23 +203,23 @@ class Replica:
         """Series that fit."""
         return self.store.series([*matchers, _HIDDEN], start, end)
 
-    def label_names(self) -> list[str]:
+    def label_names(self, start: int = MIN_TIME, end: int = MAX_TIME) -> list[str]:
         """Names of labels. The offset has the labels `topic` and `partition`: they count where others have them."""
         own = {name for name, _ in self._series}
-        names = self.store.label_names()
-        return [name for name in names if name not in own or self._others_have(name)]
+        names = self.store.label_names(start, end)
+        return [name for name in names if name not in own or self._others_have(name, start, end)]
 
-    def _others_have(self, name: str) -> bool:
-        return bool(self.store.series([Matcher(name, "!=", ""), _HIDDEN], MIN_TIME, MAX_TIME))
+    def _others_have(self, name: str, start: int, end: int) -> bool:
+        return bool(self.store.series([Matcher(name, "!=", ""), _HIDDEN], start, end))
 
-    def label_values(self, name: str) -> list[str]:
+    def label_values(self, name: str, start: int = MIN_TIME, end: int = MAX_TIME) -> list[str]:
         """Values of a label."""
         own = dict(self._series).get(name)
         if own is None:
-            return self.store.label_values(name)
+            return self.store.label_values(name, start, end)
         fits = [Matcher(name, "=", own), _HIDDEN]
-        values = self.store.label_values(name)
-        return [value for value in values if value != own or self.store.series(fits, MIN_TIME, MAX_TIME)]
+        values = self.store.label_values(name, start, end)
+        return [value for value in values if value != own or self.store.series(fits, start, end)]
 
     def stats(self) -> StoreStats:
         """Figures of the store; the newest time is not known beside that of the offset."""

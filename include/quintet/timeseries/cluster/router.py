@@ -308,13 +308,13 @@ class Router:
         found = [one for part in self._data("series", matchers, start, end) for one in part]
         return sorted(tuple((name, value) for name, value in labels) for labels in found)
 
-    def label_names(self) -> list[str]:
+    def label_names(self, start: int = MIN_TIME, end: int = MAX_TIME) -> list[str]:
         """Names of labels, sorted."""
-        return sorted({one for part in self._data("label_names") for one in part})
+        return sorted({one for part in self._data("label_names", (), start, end) for one in part})
 
-    def label_values(self, name: str) -> list[str]:
+    def label_values(self, name: str, start: int = MIN_TIME, end: int = MAX_TIME) -> list[str]:
         """Values of a label, sorted."""
-        return sorted({one for part in self._data("label_values", name=name) for one in part})
+        return sorted({one for part in self._data("label_values", (), start, end, name) for one in part})
 
     def cardinality(self) -> Cardinality:
         """Distinct series: in all, by metric; distinct values by label."""

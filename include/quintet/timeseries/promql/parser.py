@@ -29,11 +29,12 @@ from quintet.timeseries.promql.tree import (
     Unary,
 )
 
-__all__ = ["COMPARISONS", "parse", "parse_selector"]
+__all__ = ["COMPARISONS", "STRENGTH", "parse", "parse_selector"]
 
 COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 SETS = frozenset({"and", "or", "unless"})
-_STRENGTH = {
+#: How strongly operators bind.
+STRENGTH = {
     "or": 1,
     **dict.fromkeys(("and", "unless"), 2),
     **dict.fromkeys(COMPARISONS, 3),
@@ -113,7 +114,7 @@ class _Parser:
         left = self.unary()
         while True:
             operator = self.token.text.lower()
-            own = _STRENGTH.get(operator, 0) if self.token.kind in {"mark", "word"} else 0
+            own = STRENGTH.get(operator, 0) if self.token.kind in {"mark", "word"} else 0
             if own < strength:
                 break
             self._next += 1

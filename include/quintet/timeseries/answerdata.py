@@ -1,0 +1,64 @@
+"""Answers about what was read, and answers of SQL, as JSON values."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pyarrow as pa
+
+from quintet.timeseries import sql
+from quintet.timeseries.model import METRIC, Matcher
+from quintet.timeseries.promql.evaluate import Touched
+
+__all__ = ["selected_data", "table_data", "touched_data"]
+
+
+def touched_data(one: Touched) -> dict[str, Any]:
+    """What a selector touches, for a person and for programs."""
+    return {"selector": _text(one.matchers), "start": one.start, "end": one.end, **vars(one.stats)}
+
+
+def selected_data(store: Any, statement: str) -> dict[str, Any]:
+    """What a statement would read."""
+    selection, stats = sql.explain(store, statement)
+    if selection is None:
+        return {"selector": None, **vars(stats)}
+    return {"selector": _text(selection.matchers), "start": selection.start, "end": selection.end, **vars(stats)}
+
+
+def table_data(table: pa.Table) -> dict[str, Any]:
+    """Columns and rows; times as text in ISO 8601, numbers that JSON does not know as text."""
+    columns = []
+    for column in table.columns:
+        if pa.types.is_timestamp(column.type) or not pa.types.is_nested(column.type):
+            column = column.cast(pa.string()) if not _is_plain(column.type) else column
+        columns.append([_json(value) for value in column.to_pylist()])
+    return {"columns": table.column_names, "rows": [list(row) for row in zip(*columns, strict=True)]}
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_boolean(kind)
+        or pa.types.is_string(kind)
+        or pa.types.is_null(kind)
+    )
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
+    if isinstance(value, list) and all(isinstance(item, tuple) for item in value):
+        return {str(name): _json(item) for name, item in value}
+    if isinstance(value, bool | int | float | str) or value is None:
+        return value
+    return str(value)
+
+
+def _text(matchers: tuple[Matcher, ...]) -> str:
+    metric = next((one.value for one in matchers if one.name == METRIC and one.op == "="), "")
+    others = [one for one in matchers if not (one.name == METRIC and one.op == "=" and one.value == metric)]
+    return metric + "{" + ",".join(f"{one.name}{one.op}{json.dumps(one.value)}" for one in others) + "}"
