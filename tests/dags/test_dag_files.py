@@ -28,6 +28,7 @@ EXPECTED = {
     "timeseries_move_tiers",
     "timeseries_retain_blocks",
     "timeseries_run_pipeline",
+    "timeseries_watch_store",
 }
 OWNERS = {"lakehouse": "retail-data", "timeseries": "measurement-data"}
 HEADINGS = ["Reads", "Writes", "Cadence", "Rerun", "Triage"]

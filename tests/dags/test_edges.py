@@ -106,6 +106,7 @@ def test_each_single_dag_tells_one_asset_at_its_end_and_the_master_only_gold(dag
         "timeseries_move_tiers": {},
         "timeseries_retain_blocks": {},
         "timeseries_backup_store": {},
+        "timeseries_watch_store": {},
         "timeseries_run_pipeline": {},
     }
 
@@ -167,6 +168,7 @@ def test_switching_a_scheduled_dag_on_starts_no_run_for_the_past(dags: dict[str,
         "timeseries_load_points",
         "timeseries_retain_blocks",
         "timeseries_backup_store",
+        "timeseries_watch_store",
     }
     for dag in scheduled:
         assert dag.is_paused_upon_creation is True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,12 +10,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from lab_service import SECRETS, TOKENS, lab_with_door
 from services import served
 
-from labs import lab_below
 from quintet import alerts
 from quintet.errors import GateError, InputError, LabError, ServiceDownError, VerifyError
-from quintet.settings import Lab, read_lab
+from quintet.settings import Lab
 from quintet.timeseries import Options, Store, loading, upkeep
 from quintet.timeseries.fingerprint import fingerprint
 from quintet.timeseries.generator import Scale, generate, repair
@@ -24,18 +23,9 @@ from quintet.timeseries.inputfiles import pieces
 from quintet.timeseries.labclient import LabClient
 from quintet.timeseries.model import DAY
 from quintet.timeseries.reset import reset
-from quintet.timeseries.tokens import Token, Tokens
 from quintet.timeseries.truth import Truth
 from quintet.timeseries.verify import Check, checks
 
-SECRETS = {f"timeseries_{name}": f"secret of {name}" for name in ("admin", "writer", "reader")}
-SCOPES = {"admin": {"read", "write", "admin"}, "writer": {"write"}, "reader": {"read"}}
-TOKENS = Tokens(
-    tuple(
-        Token(name, frozenset(scopes), hashlib.sha256(SECRETS[f"timeseries_{name}"].encode()).hexdigest())
-        for name, scopes in SCOPES.items()
-    )
-)
 SMALL = Scale(sensors=3, meters=2, services=2, machines=2)
 
 
@@ -63,14 +53,6 @@ class Works:
     @property
     def points(self) -> int:
         return fingerprint(self.store).points
-
-
-def lab_with_door(home: Path, port: int) -> Lab:
-    lab = lab_below(home, secrets=SECRETS)
-    content = yaml.safe_load(lab.file.read_text(encoding="utf-8"))
-    content["endpoints"]["timeseries"] = {"host": "127.0.0.1", "port": port, "scheme": "http"}
-    lab.file.write_text(yaml.safe_dump(content), encoding="utf-8")
-    return read_lab(lab.file)
 
 
 @pytest.fixture

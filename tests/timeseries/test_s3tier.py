@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +17,11 @@ from s3_server import BUCKET, S3Server
 from quintet.errors import SettingsError
 from quintet.timeseries import Batch, Matcher, Options, Store
 from quintet.timeseries.blockset import BlockSet
-from quintet.timeseries.errors import CorruptionError, StoreError, TierError
+from quintet.timeseries.errors import CorruptionError, StoreClosedError, StoreError, TierError
 from quintet.timeseries.manifest import Entry
 from quintet.timeseries.ranges import FetchedChunks, spans
 from quintet.timeseries.s3settings import S3Settings
+from quintet.timeseries.s3tier import S3Tier
 
 NOW = START + 6 * HOUR
 
@@ -127,6 +130,96 @@ def test_a_reader_keeps_an_object_until_it_is_through(server: S3Server, options:
         del reading
         store.compact()
         assert not blocks(server, options)
+
+
+@pytest.mark.timeout(300)
+def test_while_a_snapshot_waits_for_s3_the_store_goes_on_and_the_snapshot_is_of_its_beginning(
+    server: S3Server, options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetches, slow, fetch = threading.Event(), threading.Event(), S3Tier.fetch
+
+    def waiting(self: S3Tier, name: str, target: Path) -> None:
+        fetches.set()
+        assert slow.wait(120)
+        fetch(self, name, target)
+
+    monkeypatch.setattr(S3Tier, "fetch", waiting)
+    with Store.open(tmp_path / "store", options) as store:
+        parts = hours(store, 6)
+        store.move_tiers(NOW)
+        before = stored(store)
+        in_s3 = blocks(server, options)
+        copying = threading.Thread(target=store.snapshot, args=(tmp_path / "snapshot",))
+        copying.start()
+        try:
+            assert fetches.wait(60)
+            # All that the maintenance lock guards goes on: a late point brings blocks back from S3, others are moved,
+            # deleted, retained.
+            late = batch({parts[0].labels[0]: [(START + 1, -1.0), (NOW, 1.0)]})
+            store.append(late)
+            store.flush()
+            store.delete([Matcher("sensor", "=", "s0005")], *ALL)
+            store.compact()
+            store.move_tiers(NOW + 4 * HOUR)
+            changed = stored(store)
+            assert changed != before
+            assert in_s3 <= blocks(server, options), "what the snapshot waits for is there"
+            assert not (tmp_path / "snapshot").exists(), "it appears whole"
+        finally:
+            slow.set()
+            copying.join()
+        named = {entry.facts.name for entry in store._blocks.state.entries if entry.tier == "s3"}
+        assert blocks(server, options) == named, "what was replaced meanwhile is gone"
+        assert stored(store) == changed
+    with Store.open(tmp_path / "snapshot", QUIET) as store:
+        assert stored(store) == before
+
+
+def test_closing_a_store_ends_its_snapshot_which_leaves_nothing(
+    options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetches, fetch = threading.Event(), S3Tier.fetch
+    ended: list[BaseException] = []
+
+    def slow(self: S3Tier, name: str, target: Path) -> None:
+        fetches.set()
+        fetch(self, name, target)
+        while not store._closed:
+            time.sleep(0.01)
+
+    def copy() -> None:
+        try:
+            store.snapshot(tmp_path / "snapshot")
+        except StoreError as error:
+            ended.append(error)
+
+    monkeypatch.setattr(S3Tier, "fetch", slow)
+    with Store.open(tmp_path / "store", options) as store:
+        parts = hours(store, 6)
+        store.move_tiers(NOW)
+        copying = threading.Thread(target=copy)
+        copying.start()
+        assert fetches.wait(60)
+    copying.join()
+    assert [type(error) for error in ended] == [StoreClosedError]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["store"]
+    monkeypatch.setattr(S3Tier, "fetch", fetch)
+    with Store.open(tmp_path / "store", options) as store:
+        assert stored(store) == expected(*parts)
+
+
+def test_settings_are_proved_by_an_object_that_comes_and_goes(
+    server: S3Server, options: Options, tmp_path: Path
+) -> None:
+    assert options.s3
+    tier = S3Tier("s3", options.s3, tmp_path / "remote")
+    tier.prove()
+    assert {name for name in server.names(prefix(options)) if name.startswith("prove")} == set()
+    wrong = S3Tier("s3", replace(options.s3, secret_key="wrong"), tmp_path / "other")
+    with pytest.raises(TierError, match="access is refused"):
+        wrong.prove()
+    for one in (tier, wrong):
+        one.close()
 
 
 def test_what_a_killed_process_left_in_s3_goes_with_the_next_move(

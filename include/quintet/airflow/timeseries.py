@@ -1,4 +1,4 @@
-"""Task groups of the project `timeseries`: load, care, backup.
+"""Task groups of the project `timeseries`: load, care, backup, watch.
 
 The wiring stands here once: the single DAGs use the tasks with asset outlets, the master uses the same in one graph.
 Every task asks the database's service over HTTP; what changes the store goes through one slot of the pool, so that a
@@ -26,6 +26,7 @@ __all__ = [
     "load",
     "move",
     "retain",
+    "watch",
 ]
 
 #: Environment of the engine, and the pool of what changes the store.
@@ -108,7 +109,7 @@ def compact(*, outlets: Sequence[Asset] = ()) -> CallOperator:
 
 
 def move() -> CallOperator:
-    """Move old blocks to the folder for them."""
+    """Move old blocks to the folder for them, and to S3."""
     return _call("move", "upkeep:move_tiers", {}, pool=POOL)
 
 
@@ -121,6 +122,11 @@ def backup() -> TaskGroup:
         # Order that must not change: an old backup goes only when the new one was restored.
         snapshot >> drill >> prune
     return group
+
+
+def watch() -> CallOperator:
+    """Look at the database's figures, write alerts and close those that are over."""
+    return _call("look", "watch:look", {"run_id": "{{ run_id }}"})
 
 
 def _call(task_id: str, function: str, arguments: Mapping[str, Any], **kwargs: Any) -> CallOperator:

@@ -1,4 +1,4 @@
-"""Metrics that projects write to the time-series database: the catalogue's entries for points, as tables are for rows."""
+"""Metrics that projects write to the time-series database: declared once, as tables are."""
 
 from __future__ import annotations
 
@@ -111,8 +111,8 @@ def metric_page() -> str:
         unit = f" in {entry.unit}" if entry.unit else ""
         parts.append(f"## {entry.name}\n")
         parts.append(
-            f"{entry.description}. A {entry.kind}{unit}, measured by {entry.source}. Owner {entry.owner}, personal data: "
-            f"{entry.pii}.\n\nLineage: {entry.lineage}.\n"
+            f"{entry.description}. A {entry.kind}{unit}, measured by {entry.source}. Owner {entry.owner}, "
+            f"personal data: {entry.pii}.\n\nLineage: {entry.lineage}.\n"
         )
         parts += ["| label | what it tells apart |", "|---|---|"]
         parts += [f"| `{name}` | {text} |" for name, text in sorted(entry.labels.items())]

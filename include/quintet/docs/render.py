@@ -1,4 +1,4 @@
-"""Documents rendered from what they describe: the README's projects table, docs/tables.md and docs/cli.md."""
+"""Documents rendered from what they describe: the README's projects table, docs/{tables,metrics,cli}.md."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from quintet.catalogue import PROJECTS, Layer, Table, tables
 from quintet.catalogue.gold import described
+from quintet.catalogue.metrics import metric_page
 from quintet.docs.command import command_page
 
 __all__ = ["documents"]
@@ -22,6 +23,7 @@ def documents(root: Path) -> dict[Path, str]:
     return {
         readme: f"{before}{START}\n{_projects()}{END}{after}",
         root / "docs" / "tables.md": _tables(root / "dbt" / "models" / "marts"),
+        root / "docs" / "metrics.md": metric_page(),
         root / "docs" / "cli.md": command_page(),
     }
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from quintet.timeseries import manifest
 from quintet.timeseries.block import Block
-from quintet.timeseries.blockset import BlockSet
 from quintet.timeseries.errors import CorruptionError, StoreError
 from quintet.timeseries.files import sync_folder
 from quintet.timeseries.lock import StoreLock
@@ -19,13 +19,17 @@ from quintet.timeseries.wal import segments
 __all__ = ["check", "repair", "restore", "snapshot"]
 
 
-def snapshot(blocks: BlockSet, target: Path) -> None:
-    """Link or fetch all blocks, of every tier, to a new folder; it appears whole or not at all."""
+def snapshot(state: Manifest, fetch: Callable[[Entry, Path], None], target: Path) -> None:
+    """Fetch all blocks, of every tier, to a new folder; it appears whole or not at all. fetch: of (entry, its file)."""
     _refuse_filled(target)
     aside = _fresh(target)
-    for entry in blocks.state.entries:
-        blocks.tier(entry.tier).fetch(entry.facts.name, aside / "blocks" / entry.facts.name)
-    _finish(aside, target, blocks.state)
+    try:
+        for entry in state.entries:
+            fetch(entry, aside / "blocks" / entry.facts.name)
+    except BaseException:
+        shutil.rmtree(aside)
+        raise
+    _finish(aside, target, state)
 
 
 def restore(source: Path, target: Path) -> None:

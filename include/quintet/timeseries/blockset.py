@@ -63,6 +63,7 @@ class BlockSet:
             self._tiers["s3"] = _s3(options.s3, folder)
         self.state = state
         self._doomed: list[_Doomed] = []
+        self._pinned: list[Manifest] = []
         self.view = BlockView(tuple(self._open(entry) for entry in state.entries), state.tombstones)
         self.hot.sweep(self._named("hot"))
 
@@ -89,6 +90,18 @@ class BlockSet:
     def tier(self, name: str) -> Tier:
         """A tier by name."""
         return self._tiers[name]
+
+    def pin(self) -> Manifest:
+        """What the store is made of now; its files stay where they are until `unpin`."""
+        pinned = replace(self.state)
+        self._pinned.append(pinned)
+        return pinned
+
+    def unpin(self, pinned: Manifest, *, remove: bool) -> None:
+        """Let go of what was pinned, and remove what was replaced meanwhile."""
+        self._pinned = [one for one in self._pinned if one is not pinned]
+        if remove:
+            self._remove_doomed()
 
     def _commit(self, state: Manifest) -> None:
         manifest.save(self._folder, state)
@@ -193,12 +206,14 @@ class BlockSet:
         self._remove_doomed()
 
     def _remove_doomed(self) -> None:
-        """Remove files that no manifest names any more; one that cannot be reached, or is still read, later."""
+        """Remove files that no manifest names any more; one that is pinned, still read or not reached, later."""
         kept = []
+        pinned = {(entry.tier, entry.facts.name) for state in self._pinned for entry in state.entries}
         for doomed in self._doomed:
             tier = self._tiers[doomed.entry.tier]
             # A mapped file keeps its content for its readers, an object does not.
-            if not isinstance(tier, FolderTier) and doomed.block() is not None:
+            is_read = not isinstance(tier, FolderTier) and doomed.block() is not None
+            if is_read or (doomed.entry.tier, doomed.entry.facts.name) in pinned:
                 kept.append(doomed)
                 continue
             try:

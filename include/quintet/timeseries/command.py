@@ -10,8 +10,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,12 +20,13 @@ from typing import Any
 from quintet.errors import InputError, QuintetError, SettingsError
 from quintet.timeseries import backup
 from quintet.timeseries.access import TOKEN_VARIABLE, opened
+from quintet.timeseries.ending import ended_by_signals
 from quintet.timeseries.lineprotocol import PRECISIONS
 from quintet.timeseries.model import Options
+from quintet.timeseries.parameters import time_of
 from quintet.timeseries.promql.functions import step_of
 from quintet.timeseries.promql.lexer import duration
 from quintet.timeseries.promql.limits import QueryLimits
-from quintet.timeseries.queryroutes import time_of
 from quintet.timeseries.s3settings import SETTINGS_VARIABLE, S3Settings
 from quintet.timeseries.store import Store
 from quintet.timeseries.tokens import SCOPES, Tokens, new_token
@@ -111,6 +112,8 @@ def _parser() -> argparse.ArgumentParser:
     ):
         where(verb(name, run, text))
     _add_backup(verb)
+    prove = verb("prove-s3", _prove_s3, "write, read and remove an object with a file of S3 settings")
+    prove.add_argument("file", type=Path, help="S3 settings")
     token = verb("token", _token, "make a token and show it once")
     token.add_argument("file", type=Path, help="tokens file, made with mode 0600")
     token.add_argument("name", help="one word")
@@ -186,9 +189,7 @@ def _serve(options: argparse.Namespace) -> int:
     service_options = ServiceOptions(
         body_bytes=options.max_body, points_per_second=options.points_per_second, limits=limits
     )
-    # The server sends itself the signal again when it is through: the store is closed then, and the end is a good one.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with Store.open(options.data, store_options) as store:
+    with ended_by_signals(), Store.open(options.data, store_options) as store:
         sys.stderr.write(f"serving {options.data} on http://{options.host}:{options.port}\n")
         run(Service(store, tokens=tokens, options=service_options), host=options.host, port=options.port)
     return 0
@@ -283,6 +284,21 @@ def _check(options: argparse.Namespace) -> int:
         print(error)  # noqa: T201
     print(f"{len(damage)} damaged" if damage else "no damage")  # noqa: T201
     return 7 if damage else 0
+
+
+def _prove_s3(options: argparse.Namespace) -> int:
+    # Importing the S3 library takes a tenth of a second that the other verbs do not need.
+    from quintet.timeseries.s3tier import S3Tier
+
+    settings = S3Settings.read(options.file)
+    with tempfile.TemporaryDirectory() as scratch:
+        tier = S3Tier("s3", settings, Path(scratch) / "remote")
+        try:
+            tier.prove()
+        finally:
+            tier.close()
+    print(f"{settings.endpoint}, {settings.bucket}/{settings.prefix}: an object was written, read and removed")  # noqa: T201
+    return 0
 
 
 def _token(options: argparse.Namespace) -> int:

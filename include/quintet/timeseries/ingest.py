@@ -6,11 +6,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from quintet.errors import QuintetError
 from quintet.timeseries.bodies import gunzip
 from quintet.timeseries.counters import Counters
-from quintet.timeseries.errors import PointsRefusedError
+from quintet.timeseries.errors import CardinalityError, PointsRefusedError
 from quintet.timeseries.lineprotocol import PRECISIONS, LineError, LineParser, Precision
-from quintet.timeseries.model import Labels
+from quintet.timeseries.model import Batch, Labels
 from quintet.timeseries.quotas import PointQuota
 from quintet.timeseries.remote import decompress, read_write
 from quintet.timeseries.storage import Storage
@@ -64,7 +65,7 @@ class Ingest:
         points = len(parsed.batch)
         if points:
             self.quota.take(name, points)
-            points = self.store.append(parsed.batch)
+            points = self._append(parsed.batch)
         self.counters.add("points_written_total", points, protocol="line")
         if parsed.errors:
             self.counters.add("lines_refused_total", len(parsed.errors))
@@ -87,9 +88,16 @@ class Ingest:
         batch = read_write(decompress(body, self.body_limit), known)
         if len(batch):
             self.quota.take(name, len(batch))
-        points = self.store.append(batch) if len(batch) else 0
+        points = self._append(batch) if len(batch) else 0
         self.counters.add("points_written_total", points, protocol="remote")
         return self._all(points, len(batch))
+
+    def _append(self, batch: Batch) -> int:
+        try:
+            return self.store.append(batch)
+        except QuintetError as error:
+            self.counters.add("points_refused_total", len(batch), reason=_reason(error))
+            raise
 
     def _all(self, accepted: int, sent: int) -> int:
         if accepted == sent:
@@ -106,6 +114,15 @@ class Ingest:
         if parser is None:
             parser = self._threads.parser = LineParser()
         return parser
+
+
+def _reason(error: QuintetError) -> str:
+    match error:
+        case CardinalityError():
+            return "series limit"
+        case PointsRefusedError():
+            return "malformed"
+    return "store"
 
 
 def precision_of(text: str, refuse: Callable[[str], Exception]) -> Precision:

@@ -68,6 +68,21 @@ class LabClient:
         self._refuse(answer, f"/admin/{verb}")
         return {} if answer.status_code == httpx.codes.NO_CONTENT else _content(answer)
 
+    def text(self, path: str) -> str:
+        """What a GET answers, as text."""
+        answer = self._send("GET", path)
+        self._refuse(answer, path)
+        text: str = answer.text
+        return text
+
+    def trouble(self) -> str:
+        """What keeps the database from going on; empty: nothing does."""
+        try:
+            answer = self._client.get("/ready")
+        except httpx.HTTPError as error:
+            raise self._down(str(error) or type(error).__name__) from error
+        return "" if answer.is_success else _message(answer)
+
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             answer = self._client.request(method, path, **options)

@@ -196,14 +196,16 @@ class CompactReport:
 class StoreStats:
     """Figures of an open store. wal_cut_bytes: torn tail that open cut off (never acknowledged points).
 
-    quarantined: segments of the log set aside at open. trouble: what went wrong in the background and is tried
-    again; empty: nothing.
+    quarantined: segments of the log set aside at open. wal_failures: writes and syncs of the log that the disk refused.
+    series_limit: distinct series that the store may hold, 0 for any number. trouble: what keeps the store from going
+    on, or went wrong in the background and is tried again; empty: nothing.
     """
 
     points_head: int = 0
     points_blocks: int = 0
     series_head: int = 0
     series: int = 0
+    series_limit: int = 0
     blocks: int = 0
     blocks_by_level: dict[int, int] = field(default_factory=dict)
     blocks_by_tier: dict[str, int] = field(default_factory=dict)
@@ -212,6 +214,7 @@ class StoreStats:
     appended_points: int = 0
     refused_points: int = 0
     wal_syncs: int = 0
+    wal_failures: int = 0
     wal_cut_bytes: int = 0
     quarantined: int = 0
     tombstones: int = 0

@@ -194,6 +194,24 @@ class S3Tier(Tier):
             if path.name not in named:
                 path.unlink(missing_ok=True)
 
+    def prove(self) -> None:
+        """Write an object of a name of its own, read it, remove it.
+
+        Raises:
+            TierError: S3 is not reached, or refuses.
+            CorruptionError: what was written is not there.
+
+        """
+        name = f"prove-{uuid.uuid4().hex}"
+        with self._asking(name, "write and read an object"):
+            with self._files.open_output_stream(self._key(name)) as write:
+                write.write(name.encode())
+            with self._files.open_input_file(self._key(name)) as read:
+                found = read.read()
+            self._files.delete_file(self._key(name))
+        if found != name.encode():
+            raise CorruptionError(self.place(name), "another object was read than was written", remedy=_RESTORE)
+
     def close(self) -> None:
         """End the threads."""
         self._pool.shutdown(cancel_futures=True)

@@ -4,14 +4,16 @@
 |---|---|---|
 | POST /write, /api/v2/write | write | line protocol, gzip; 204, or 400 with the lines that were refused |
 | POST /api/v1/write | write | remote write 1.0 |
-| /api/v1/query, query_range, labels, label/<name>/values, series, status/tsdb | read | as in Prometheus |
+| /api/v1/query, query_range, format_query, query_exemplars | read | PromQL, as in Prometheus |
+| /api/v1/labels, label/<name>/values, series, metadata | read | as in Prometheus |
+| /api/v1/status/…, rules, alerts, targets | read | as in Prometheus, for Grafana |
 | /api/v1/query_explain | read | what a query would touch |
 | POST /api/v1/read | read | remote read |
 | /sql?q=…&explain=1 | read | a SELECT over `points` |
 | POST /admin/flush, /admin/compact | admin | write the head as a block; merge blocks |
 | GET / | none | the page; it asks for a token where one is needed |
-| GET /health, /ping | none | the process answers |
-| GET /ready | none | the store is open and its background work goes on |
+| GET /health, /ping, /-/healthy | none | the process answers |
+| GET /ready, /-/ready | none | the store takes points and its background work goes on |
 | GET /metrics | none | figures of the service and its store |
 """
 
@@ -35,6 +37,7 @@ from quintet.timeseries.errors import StoreClosedError
 from quintet.timeseries.ingest import precision_of
 from quintet.timeseries.page import page_routes
 from quintet.timeseries.queryroutes import query_routes
+from quintet.timeseries.selfmetrics import gauges
 from quintet.timeseries.service import Service, prometheus_error
 
 __all__ = ["create_app", "run"]
@@ -110,18 +113,15 @@ def _health_routes(service: Service) -> list[Route]:
         return JSONResponse({"status": "ready"})
 
     async def metrics(_: Request) -> Response:
-        stats = await service.read(service.store.stats)
-        gauges = {
-            f"store_{name}": float(value)
-            for name, value in vars(stats).items()
-            if isinstance(value, int) and not isinstance(value, bool)
-        }
-        return PlainTextResponse(service.counters.text(gauges), media_type=CONTENT_TYPE)
+        found = await service.read(gauges, service)
+        return PlainTextResponse(service.counters.text(found), media_type=CONTENT_TYPE)
 
     return [
         service.route("/health", health, scope=""),
+        service.route("/-/healthy", health, scope="", methods=("GET", "HEAD")),
         service.route("/ping", ping, scope="", methods=("GET", "HEAD")),
         service.route("/ready", ready, scope=""),
+        service.route("/-/ready", ready, scope="", methods=("GET", "HEAD")),
         service.route("/metrics", metrics, scope=""),
     ]
 

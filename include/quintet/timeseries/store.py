@@ -85,6 +85,7 @@ class Store:
         self._room = threading.Condition(self._lock)
         self._maintenance = threading.RLock()
         self._moving = threading.Lock()
+        self._copying = threading.Lock()
         self._recount()
         self._worker = Worker(self._care, self._intake.wal.sync, options)
 
@@ -189,18 +190,22 @@ class Store:
         """Series that fit, sorted; to the exactness of a chunk: one that reaches into the interval counts."""
         return self._read(matchers, start, end).series()
 
-    def label_names(self) -> list[str]:
-        """Names of labels, sorted."""
-        return sorted({name for postings in self._postings() for name in postings.names()})
+    def label_names(self, start: int = MIN_TIME, end: int = MAX_TIME) -> list[str]:
+        """Names of labels, sorted; to the exactness of a block: one that reaches into the interval counts."""
+        return sorted({name for postings in self._postings(start, end) for name in postings.names()})
 
-    def label_values(self, name: str) -> list[str]:
-        """Values of a label, sorted."""
-        return sorted({value for postings in self._postings() for value in postings.values(name)})
+    def label_values(self, name: str, start: int = MIN_TIME, end: int = MAX_TIME) -> list[str]:
+        """Values of a label, sorted; to the exactness of a block: one that reaches into the interval counts."""
+        return sorted({value for postings in self._postings(start, end) for value in postings.values(name)})
 
-    def _postings(self) -> list[Postings]:
+    def _postings(self, start: int, end: int) -> list[Postings]:
         with self._lock:
             self._refuse_if_closed()
-            return [*(source.block for source in self._blocks.view.sources), *(head.postings for head in self._heads())]
+            blocks = [source.block for source in self._blocks.view.sources]
+            return [
+                *(block for block in blocks if block.facts.min_time < end and block.facts.max_time >= start),
+                *(head.postings for head in self._heads() if head.min_time < end and head.max_time >= start),
+            ]
 
     def cardinality(self) -> Cardinality:
         """Distinct series: in all, by metric; distinct values by label."""
@@ -327,15 +332,30 @@ class Store:
             return self._blocks.moved(entry, tier)
 
     def snapshot(self, target: Path) -> None:
-        """Write everything to blocks and link them to a new folder, which is a store itself.
+        """Write everything to blocks and copy them to a new folder, which is a store itself: by links where it can.
+
+        It holds what the store held when its blocks were written; appends, queries, compaction and moves go on while
+        blocks are copied, however long those in S3 take. A block that is replaced meanwhile stays until it is copied.
 
         Raises:
             StoreError: the folder exists and is not empty.
+            TierError: a block cannot be fetched from its tier; there is no folder then.
+            StoreClosedError: the store was closed meanwhile; there is no folder then.
 
         """
-        with self._maintenance:
-            self.flush()
-            backup.snapshot(self._blocks, Path(target))
+        with self._copying:
+            with self._maintenance:
+                self.flush()
+                pinned = self._blocks.pin()
+            try:
+                backup.snapshot(pinned, self._fetch, Path(target))
+            finally:
+                with self._maintenance:
+                    self._blocks.unpin(pinned, remove=not self._closed)
+
+    def _fetch(self, entry: Entry, target: Path) -> None:
+        self._refuse_if_closed()
+        self._blocks.tier(entry.tier).fetch(entry.facts.name, target)
 
     @staticmethod
     def restore(source: Path, target: Path) -> None:
@@ -362,6 +382,7 @@ class Store:
                 points_blocks=sum(entry.facts.points for entry in entries),
                 series_head=len(self._intake.head.labels),
                 series=len(self._intake.count),
+                series_limit=self.options.max_series or 0,
                 blocks=len(entries),
                 blocks_by_level=dict(sorted(Counter(entry.facts.level for entry in entries).items())),
                 blocks_by_tier=dict(Counter(entry.tier for entry in entries)),
@@ -370,22 +391,25 @@ class Store:
                 appended_points=self._appended,
                 refused_points=self._intake.refused,
                 wal_syncs=self._intake.wal.syncs,
+                wal_failures=self._intake.wal.failures,
                 wal_cut_bytes=replayed.cut_bytes,
                 quarantined=len(replayed.quarantined),
                 tombstones=len(self._blocks.state.tombstones),
-                trouble=self._worker.trouble,
+                trouble=self._intake.wal.trouble or self._worker.trouble,
                 min_time=min((low for low, _ in times), default=None),
                 max_time=max((high for _, high in times), default=None),
             )
 
     def close(self) -> None:
         """Sync and seal the log, give the lock free; what is in memory comes back from the log."""
-        self._worker.stop()
-        with self._maintenance, self._lock:
+        with self._lock:
             if self._closed:
                 return
             self._closed = True
             self._room.notify_all()
+        self._worker.stop()
+        # A snapshot ends at its next block: the files are another process's once the lock is given free.
+        with self._copying, self._maintenance, self._lock:
             try:
                 self._mark_log(self._intake.wal.close())
                 self._blocks.close()

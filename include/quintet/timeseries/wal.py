@@ -76,6 +76,8 @@ class Wal:
         self._written = 0
         self._synced = 0
         self.syncs = 0
+        #: Writes and syncs that the disk refused.
+        self.failures = 0
         self.number = number
         self._file = _create(folder, number)
         #: Bytes of the segment, and how many of them are on disk.
@@ -121,6 +123,7 @@ class Wal:
 
     def _take_back(self, error: OSError) -> None:
         """A record that was written in part would hide all that come after it."""
+        self.failures += 1
         try:
             os.ftruncate(self._file, self._size)
             os.lseek(self._file, self._size, os.SEEK_SET)
@@ -130,6 +133,11 @@ class Wal:
             f"the log {_path(self._folder, self.number)} cannot be written: {error}",
             remedy="Make room and append again: nothing of this batch is stored",
         ) from error
+
+    @property
+    def trouble(self) -> str:
+        """Why the log takes nothing any more; empty: it does."""
+        return self._failed and f"the log {_path(self._folder, self.number)} failed: {self._failed}"
 
     def _refuse_after_failure(self) -> None:
         if self._failed:
@@ -163,6 +171,7 @@ class Wal:
             os.fdatasync(self._file)
         except OSError as error:
             # The kernel may have dropped the pages: a second fsync would succeed without them.
+            self.failures += 1
             self._failed = str(error)
             raise StoreError(
                 f"the log {_path(self._folder, self.number)} cannot be synced: {error}",

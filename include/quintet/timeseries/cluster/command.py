@@ -31,7 +31,8 @@ from quintet.timeseries.cluster.placement import Placement
 from quintet.timeseries.cluster.rebalance import rebalance, waiting_for
 from quintet.timeseries.cluster.router import Router, RouterOptions
 from quintet.timeseries.cluster.topics import Settings, Topics, create_topics
-from quintet.timeseries.model import DAY
+from quintet.timeseries.ending import ended_by_signals
+from quintet.timeseries.promql.lexer import duration
 from quintet.timeseries.server import create_app
 from quintet.timeseries.service import Service, ServiceOptions
 from quintet.timeseries.store import Store
@@ -48,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     try:
-        options.run(options)
+        with ended_by_signals():
+            options.run(options)
     except QuintetError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
@@ -64,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     node.add_argument("--folder", required=True, type=Path, help="where its shards lie")
     node.add_argument("--from-snapshot", action="store_true", help="begin new shards with a snapshot of another node")
     node.add_argument("--head-points", type=int, default=1_000_000, help="points in memory for each shard")
-    node.add_argument("--retention-days", type=int, help="remove blocks whose points are all older")
+    node.add_argument("--retention", type=duration, metavar="DURATION", help="remove blocks whose points are all older")
     _listening(node, 8470)
 
     router = _verb(verbs, "router", "serve the cluster as one database", _router)
@@ -147,8 +149,7 @@ def _serve(app: Starlette, options: argparse.Namespace) -> None:
 def _node(options: argparse.Namespace) -> None:
     settings, topics = _settings(options), _topics(options)
     defaults = NodeOptions()
-    retention = None if options.retention_days is None else options.retention_days * DAY
-    stores = replace(defaults.store, head_points=options.head_points, retention=retention)
+    stores = replace(defaults.store, head_points=options.head_points, retention=options.retention)
     node = Node(
         options.folder,
         options.name,
@@ -156,11 +157,13 @@ def _node(options: argparse.Namespace) -> None:
         options=NodeOptions(store=stores, from_snapshot=options.from_snapshot, topics=topics),
         fetch=partial(fetch_snapshot, token=_token(options)),
     )
-    feed = PlacementFeed(settings, topics, node.follow)
     try:
-        _serve(create_node_app(node, _tokens(options), scratch=options.folder), options)
+        feed = PlacementFeed(settings, topics, node.follow)
+        try:
+            _serve(create_node_app(node, _tokens(options), scratch=options.folder), options)
+        finally:
+            feed.close()
     finally:
-        feed.close()
         node.close()
 
 
@@ -205,10 +208,13 @@ def _lines(options: argparse.Namespace) -> None:
 def _create(options: argparse.Namespace) -> None:
     settings, topics = _settings(options), _topics(options)
     empty = Placement(options.shards, options.replication)
-    create_topics(settings, topics, shards=options.shards, copies=options.copies, retention_days=options.retention_days)
+    made = create_topics(
+        settings, topics, shards=options.shards, copies=options.copies, retention_days=options.retention_days
+    )
     with PlacementEditor(settings, topics) as editor:
         if editor.current is None:
             editor.record(empty)
+        sys.stdout.writelines(f"made {name}\n" for name in made)
         _print(editor.known())
 
 
@@ -223,18 +229,20 @@ def _change(options: argparse.Namespace, editor: PlacementEditor) -> None:
 
 
 def _told(placement: Placement) -> None:
-    sys.stdout.write(f"version {placement.version}: waiting for {waiting_for(placement)}\n")
+    sys.stdout.write(f"recorded version {placement.version}: {waiting_for(placement)}\n")
 
 
 def _join(options: argparse.Namespace) -> None:
     with PlacementEditor(_settings(options), _topics(options)) as editor:
-        editor.record(editor.known().joined(options.name, options.address))
+        known = editor.known()
+        if known.nodes.get(options.name) != options.address or options.name in known.leaving:
+            _told(editor.record(known.joined(options.name, options.address)))
         _change(options, editor)
 
 
 def _leave(options: argparse.Namespace) -> None:
     with PlacementEditor(_settings(options), _topics(options)) as editor:
-        editor.record(editor.known().left(options.name))
+        _told(editor.record(editor.known().left(options.name)))
         _change(options, editor)
 
 
