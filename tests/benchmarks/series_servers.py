@@ -12,6 +12,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -37,6 +38,13 @@ def _size(*folders: Path) -> int:
         with suppress(FileNotFoundError):  # merged away meanwhile
             found += file.stat().st_blocks * 512 if file.is_file() else 0
     return found
+
+
+@cache
+def _package(name: str) -> Path | str:
+    """Folder of a Debian package's programs, which is downloaded where it is not there; or why there is none."""
+    done = subprocess.run([ROOT / "scripts" / "peers", name], capture_output=True, text=True, check=False)
+    return Path(done.stdout.strip()) if done.returncode == 0 else done.stderr.strip().rpartition("\n")[2]
 
 
 class Client:
@@ -90,11 +98,22 @@ class Server(ABC):
     @classmethod
     def missing(cls) -> str:
         """Why it cannot be measured; empty: it can."""
-        return "" if shutil.which(cls.program) else f"{cls.program} is absent: install the package {cls.package}"
+        found = _package(cls.package)
+        return "" if isinstance(found, Path) else f"{cls.package}: {found}"
+
+    @classmethod
+    def path(cls) -> str:
+        """Where its program is."""
+        folder = _package(cls.package)
+        assert isinstance(folder, Path)
+        return str(folder / cls.program)
 
     @classmethod
     def version(cls) -> str:
-        """Of the installed package."""
+        """Of the package, installed or unpacked."""
+        unpacked = Path(cls.path()).parents[2] / "VERSION"
+        if unpacked.is_file():
+            return unpacked.read_text(encoding="ascii").strip()
         asked = ["dpkg-query", "-W", "-f", "${Version}", cls.package]
         return subprocess.run(asked, capture_output=True, text=True, check=False).stdout or "unknown"
 
@@ -222,7 +241,7 @@ class VictoriaMetrics(Server):
 
     def line(self) -> list[str]:
         return [
-            self.program,
+            self.path(),
             f"-storageDataPath={self.folder / 'data'}",
             f"-httpListenAddr=127.0.0.1:{self.port}",
             "-retentionPeriod=100y",
@@ -275,7 +294,7 @@ class InfluxDB(Server):
         (self.folder / "empty.conf").write_text("")
 
     def line(self) -> list[str]:
-        return [self.program, "run", "-config", str(self.folder / "empty.conf")]
+        return [self.path(), "run", "-config", str(self.folder / "empty.conf")]
 
     def ready(self) -> None:
         Client(self.port).ask("POST", "/query?" + urlencode({"q": "CREATE DATABASE bench"}))
@@ -328,7 +347,7 @@ class Prometheus(Server):
 
     def line(self) -> list[str]:
         return [
-            self.program,
+            self.path(),
             f"--config.file={self.folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={self.folder / 'data'}",
             "--storage.tsdb.retention.time=100y",
