@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from quintet.catalogue.model import ChangeSource, Cleanup, Column, Layer, Pii, SourceTable, Table, Topic, Writer
 
 __all__ = ["SHOP", "SHOP_CHANGES", "SHOP_TABLES", "SHOP_TOPICS", "customer_history", "delta_copy", "iceberg_copy"]
@@ -146,7 +148,9 @@ SHOP_CHANGES = Table(
         Column("operation", "string", "r (snapshot), c (insert), u (update), d (delete)", nullable=False),
         Column("key", "string", "Key of the row, JSON", Pii.INDIRECT, nullable=False),
         Column("row", "string", "The row after the change, JSON; null for a deletion", Pii.DIRECT),
-        Column("unchanged", "string", "Columns whose value the source left out because it is unchanged, comma separated"),
+        Column(
+            "unchanged", "string", "Columns whose value the source left out because it is unchanged, comma separated"
+        ),
         Column("lsn", "long", "Position in the source's log", nullable=False),
         Column("transaction_id", "long", "Transaction of the source; null in a snapshot"),
         Column("changed_at", "timestamp", "When the source committed it, UTC", nullable=False),
@@ -171,7 +175,9 @@ def delta_copy(table: SourceTable) -> Table:
         writer=Writer.SPARK,
         columns=(
             *table.columns,
-            Column("_changed_at", "timestamp", "When the source committed the row's latest change, UTC", nullable=False),
+            Column(
+                "_changed_at", "timestamp", "When the source committed the row's latest change, UTC", nullable=False
+            ),
             Column("_lsn", "long", "Position of that change in the source's log", nullable=False),
         ),
         key=table.key,
@@ -203,7 +209,12 @@ def customer_history() -> Table:
         description="Customers in two times: valid (when a state held in the real world) and system (when it was known)",
         writer=Writer.SPARK,
         columns=(
-            *(column for column in CUSTOMERS.columns if column.name not in {"effective_at", "updated_at"}),
+            CUSTOMERS.columns[0],
+            *(
+                replace(column, nullable=True)  # null where the customer is deleted
+                for column in CUSTOMERS.columns[1:]
+                if column.name not in {"effective_at", "updated_at"}
+            ),
             Column("is_deleted", "boolean", "The customer was deleted in this time", nullable=False),
             Column("valid_from", "timestamp", "Start of validity, inclusive, UTC", nullable=False),
             Column("valid_to", "timestamp", "End of validity, exclusive; null: without end"),

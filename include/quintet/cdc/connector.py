@@ -67,6 +67,8 @@ def config_of(lab: Lab, source: ChangeSource) -> dict[str, str]:
         "tombstones.on.delete": "true",
         "decimal.handling.mode": "precise",
         "poll.interval.ms": "100",
+        # Headers that name the connector in every record: their topic says it.
+        "extended.headers.enabled": "false",
         # A database that restarts is waited for.
         "errors.max.retries": "-1",
         "retriable.restart.connector.wait.ms": "5000",
@@ -120,7 +122,9 @@ def wait_until_running(lab: Lab, source: ChangeSource, *, seconds: float = START
         if state is not None and state.has_failed and state.trace:
             raise CaptureError(f"the connector {name} has failed: {state.trace}", remedy=remedy_for(state.trace))
         time.sleep(0.5)
-    raise CaptureError(f"the connector {name} does not run after {seconds:.0f} s: {state}", remedy="quintet logs connect")
+    raise CaptureError(
+        f"the connector {name} does not run after {seconds:.0f} s: {state}", remedy="quintet logs connect"
+    )
 
 
 def state_of(lab: Lab, source: ChangeSource) -> State:
@@ -140,7 +144,10 @@ def state_of(lab: Lab, source: ChangeSource) -> State:
 _REMEDIES: tuple[tuple[str, str], ...] = (
     ("no longer available on the server", "The slot was lost. Run: quintet capture recover {source}"),
     ("replication slot", "Look at the slot: quintet capture show"),
-    ("RuleViolation", "The schema breaks the contract's rule: take the change of the table back, or agree on a new one"),
+    (
+        "RuleViolation",
+        "The schema breaks the contract's rule: take the change of the table back, or agree on a new one",
+    ),
     ("Incompatible", "The schema breaks the contract's rule: take the change of the table back, or agree on a new one"),
     ("RecordTooLarge", "A row is larger than a record may be: shorten it, or raise the limit of topic and connector"),
     ("not present in metadata", "A topic is missing: quintet run lakehouse --cdc makes it"),

@@ -24,6 +24,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, WriterPropertie
 from deltalake.exceptions import CommitFailedError
 
 from quintet.catalogue import ChangeSource, SourceTable, Table
+from quintet.cdc.changelog import BATCH
 from quintet.cdc.errors import CaptureError, ChangeError
 from quintet.cdc.records import Change, Decoder
 from quintet.contracts import Contract, ContractError
@@ -36,12 +37,10 @@ from quintet.streams.clients import client_settings, servers
 from quintet.streams.deadletters import DeadLetters
 from quintet.streams.registry import Registry
 
-__all__ = ["BATCH", "Landed", "land"]
+__all__ = ["Landed", "land"]
 
 #: Records of one commit at most: they are held in memory.
 COMMIT_RECORDS = 100_000
-#: Application transaction that counts the landings.
-BATCH = "batch"
 #: Seconds: for one answer of the broker, and without a record before the end of a topic although it is not reached.
 ANSWER, SILENCE = 20, 60
 _ATTEMPTS = 5

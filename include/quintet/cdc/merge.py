@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quintet.catalogue import SourceTable, Table
-from quintet.cdc.landing import BATCH
+from quintet.cdc.changelog import BATCH
 from quintet.contracts.avro import Field, fields_of
 from quintet.lake.spark import read
 from quintet.lake.tables import delta_path, delta_uri
@@ -24,7 +24,7 @@ from quintet.streams.registry import Registry
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
-__all__ = ["Merged", "latest", "merge", "merged_up_to", "pending", "rows_of"]
+__all__ = ["Merged", "advance", "latest", "merge", "merged_up_to", "pending", "rows_of"]
 
 #: Columns of a copy that are not the source's.
 OWN = ("_changed_at", "_lsn")
@@ -58,6 +58,17 @@ def pending(lab: Lab, log: Table, copies: Iterable[Table]) -> int:
     return newest if any(merged_up_to(lab, log, copy) < newest for copy in copies) else 0
 
 
+def advance(lab: Lab, log: Table, copy: Table, *, up_to: int) -> None:
+    """Note that a copy is merged up to a landing in which nothing was for it."""
+    from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+
+    table = DeltaTable(delta_path(lab, copy))
+    if (table.transaction_version(log.full_name) or 0) < up_to:
+        nothing = _arrow_schema(table).empty_table()
+        noted = CommitProperties(app_transactions=[Transaction(log.full_name, up_to)])
+        write_deltalake(table, nothing, mode="append", commit_properties=noted)
+
+
 def merge(spark: SparkSession, lab: Lab, source: SourceTable, log: Table, copy: Table, *, up_to: int) -> Merged:
     """Merge the changes of one table from where its copy is, up to a landing; one commit."""
     from pyspark.sql import functions as F
@@ -73,6 +84,7 @@ def merge(spark: SparkSession, lab: Lab, source: SourceTable, log: Table, copy: 
         ).first()
         assert facts is not None  # noqa: S101  # an aggregate without groups has one row
         if not facts["changes"]:
+            advance(lab, log, copy, up_to=up_to)
             return Merged(source.name, 0, 0, 0, 0, ())
         gained = _gain(lab, copy, facts["schemas"])
         columns = _columns(lab, copy)
@@ -95,7 +107,9 @@ def rows_of(changes: DataFrame, columns: Sequence[Field]) -> DataFrame:
     parsed = changes.select("*", F.from_json("row", texts).alias("_row"), F.from_json("key", texts).alias("_key"))
     return parsed.select(
         *(
-            F.coalesce(F.col("_row")[column.name], F.col("_key")[column.name]).cast(_spark_type(column.type)).alias(column.name)
+            F.coalesce(F.col("_row")[column.name], F.col("_key")[column.name])
+            .cast(_spark_type(column.type))
+            .alias(column.name)
             for column in columns
         ),
         "operation",
@@ -106,9 +120,7 @@ def rows_of(changes: DataFrame, columns: Sequence[Field]) -> DataFrame:
     )
 
 
-def latest(
-    changes: DataFrame, key: Sequence[str], columns: Sequence[Field], *, keeps: Sequence[str] = ()
-) -> DataFrame:
+def latest(changes: DataFrame, key: Sequence[str], columns: Sequence[Field], *, keeps: Sequence[str] = ()) -> DataFrame:
     """The last change of each row, with what the copy needs.
 
     `keeps` are columns that some changes leave out: their value is then that of the newest change which has it, and
@@ -171,6 +183,13 @@ def _merge_into(
     return tuple(int(metrics.get(f"numTargetRows{what}", 0)) for what in ("Inserted", "Updated", "Deleted"))  # type: ignore[return-value]
 
 
+def _arrow_schema(table: Any) -> Any:
+    """Schema of a Delta table in Arrow."""
+    import pyarrow as pa
+
+    return pa.schema(table.schema().to_arrow())
+
+
 def _gain(lab: Lab, copy: Table, schemas: Iterable[int]) -> tuple[str, ...]:
     """Add the columns that the source has gained to an open copy; their names."""
     from deltalake import DeltaTable
@@ -180,10 +199,15 @@ def _gain(lab: Lab, copy: Table, schemas: Iterable[int]) -> tuple[str, ...]:
     registry, table = Registry.of(lab), DeltaTable(delta_path(lab, copy))
     have = {field.name for field in table.schema().fields}
     new = {
-        field.name: field for number in sorted(schemas) for field in fields_of(registry.by_id(number)) if field.name not in have
+        field.name: field
+        for number in sorted(schemas)
+        for field in fields_of(registry.by_id(number))
+        if field.name not in have
     }
     if new and copy.is_open:
-        table.alter.add_columns([DeltaField(name, PrimitiveType(field.type), nullable=True) for name, field in new.items()])
+        table.alter.add_columns(
+            [DeltaField(name, PrimitiveType(field.type), nullable=True) for name, field in new.items()]
+        )
         return tuple(new)
     return ()
 

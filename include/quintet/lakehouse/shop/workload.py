@@ -223,7 +223,9 @@ class Workload:
 
     def _pay(self) -> None:
         order = self._random.choice(self._orders)
-        if self._update("orders", "status = 'paid', updated_at = now() where order_id = %s and status = 'placed'", order):
+        if self._update(
+            "orders", "status = 'paid', updated_at = now() where order_id = %s and status = 'placed'", order
+        ):
             at = self._instant()
             self._update("payments", "status = 'done', paid_at = %s where order_id = %s and status = 'open'", at, order)
 

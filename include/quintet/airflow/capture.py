@@ -1,0 +1,35 @@
+"""Tasks that bring captured changes into Delta."""
+
+from __future__ import annotations
+
+from quintet.airflow.lakehouse import SPARK
+from quintet.airflow.operators import CallOperator, SparkJobOperator
+
+__all__ = ["merge_changes"]
+
+_STEPS = "quintet.lakehouse.shop.pipeline"
+
+
+def merge_changes() -> None:
+    """Check the capture, land what is in the topics, merge it; tell at last what waits for its contract."""
+    check = CallOperator(task_id="check_capture", function=f"{_STEPS}:check_capture", environment="streaming")
+    land = CallOperator(
+        task_id="land",
+        function=f"{_STEPS}:land_changes",
+        arguments={"run_id": "{{ run_id }}"},
+        environment="streaming",
+    )
+    merge = SparkJobOperator(
+        task_id="merge",
+        application="lakehouse/merge_shop_changes.py",
+        options={"run-id": "{{ run_id }}", "full-refresh": "{{ params.full_refresh }}"},
+        pool=SPARK,
+    )
+    held = CallOperator(
+        task_id="raise_held",
+        function=f"{_STEPS}:raise_held",
+        arguments={"landed": land.output},
+        environment="streaming",
+    )
+    # The order that must not change: a broken contract is told after everything else has gone its way.
+    check >> land >> merge >> held

@@ -1,0 +1,121 @@
+"""Steps of the capture of the shop's database, each a function for a task: prepare, check, land, tell what is held."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from quintet import alerts
+from quintet.catalogue.shop import SHOP, SHOP_CHANGES
+from quintet.cdc import connector, slots
+from quintet.cdc.errors import CaptureError
+from quintet.cdc.landing import land
+from quintet.contracts import ContractError, read_contracts
+from quintet.lakehouse.shop import schema
+from quintet.settings import Lab, load_lab
+from quintet.streams.registry import Registry
+from quintet.streams.topics import provide
+
+__all__ = ["check_capture", "land_changes", "prepare", "raise_held"]
+
+#: What a new version of a table's schema must keep: whoever reads by it can read what was written before.
+RULE = "BACKWARD"
+
+
+def prepare(lab: Lab) -> dict[str, Any]:
+    """Make what is missing: schema, topics, rules of the schemas, the connector. A second call changes nothing.
+
+    Raises:
+        ServiceDownError: a service does not answer.
+        CaptureError: the connector does not start.
+
+    """
+    schema.create(lab)
+    provided = provide(lab, SHOP.topics)
+    registry = Registry.of(lab)
+    ruled = [topic.subject for topic in SHOP.topics if topic.key and registry.require(topic.subject, RULE)]
+    done = connector.deploy(lab, SHOP)
+    return {
+        "topics_created": list(provided.created),
+        "topics_changed": list(provided.changed),
+        "rules_set": ruled,
+        "connector": done,
+    }
+
+
+def check_capture() -> dict[str, Any]:
+    """Whether the connector runs and its slot is well; an alert, and an error, where not.
+
+    Raises:
+        CaptureError: the connector has failed, or its slot is lost.
+        ServiceDownError: PostgreSQL or Connect does not answer.
+
+    """
+    lab = load_lab()
+    state, slot = connector.state_of(lab, SHOP), slots.slot_of(lab, SHOP)
+    facts = {"connector": state.connector, "tasks": list(state.tasks), **(slot.as_json() if slot else {"slot": None})}
+    if slot is not None and slot.is_worrying and not slot.is_lost:
+        _warn(
+            lab,
+            "the capture holds back the shop's log",
+            f"slot {slot.name}: {slot.held >> 20} MB of {(slot.allowed or 0) >> 20} MB that it may",
+            "Start what reads it (quintet capture show): beyond the limit it loses its place and must begin anew",
+        )
+    if slot is not None and slot.is_lost:
+        raise CaptureError(f"the slot {slot.name} is lost", remedy="Begin anew: quintet capture recover")
+    if state.has_failed:
+        raise CaptureError(
+            f"the connector {connector.name_of(SHOP)} has failed: {state.trace}",
+            remedy=connector.remedy_for(state.trace),
+        )
+    return facts
+
+
+def land_changes(*, run_id: str = "") -> dict[str, Any]:
+    """Land what is in the topics; records that cannot be read are put aside and told in an alert.
+
+    Raises:
+        ServiceDownError: the broker or the registry does not answer.
+
+    """
+    lab = load_lab()
+    landed = land(lab, SHOP, SHOP_CHANGES, read_contracts())
+    if landed.dead_letters:
+        what = ", ".join(f"{count} x {reason}" for reason, count in sorted(landed.dead_letters.items()))
+        _warn(
+            lab,
+            "records of the shop's topics cannot be read",
+            what,
+            "Look: quintet deadletters list lakehouse. Correct the cause, then: quintet deadletters replay",
+            run_id,
+        )
+    return landed.as_json()
+
+
+def raise_held(*, landed: dict[str, Any]) -> dict[str, Any]:
+    """Fail when a topic waits for its contract, after everything else has gone its way.
+
+    Raises:
+        ContractError: it names each breach and the owner.
+
+    """
+    held: dict[str, str] = landed["held"]
+    if held:
+        contracts = read_contracts()
+        owners = sorted({contracts[topic].owner for topic in held})
+        raise ContractError(", ".join(held), ", ".join(owners), list(held.values()))
+    return {"held": 0}
+
+
+def _warn(lab: Lab, title: str, detail: str, remedy: str, run_id: str = "") -> None:
+    alerts.write(
+        lab,
+        alerts.Alert(
+            severity="warning",
+            source="capture",
+            project=SHOP.project,
+            run_id=run_id,
+            title=title,
+            detail=detail,
+            remedy=remedy,
+        ),
+    )
