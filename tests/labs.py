@@ -19,19 +19,23 @@ def lab_below(
     jars: Path | None = None,
     trino_port: int = 18080,
     airflow_port: int | None = None,
+    more_doors: Mapping[str, int] | None = None,
+    options: Mapping[str, Any] | None = None,
     services: Sequence[Mapping[str, Any]] = (),
     secrets: Mapping[str, str] | None = None,
     user: str = "quintet",
 ) -> Lab:
     """Write `<home>/config/lab.yaml` and read it back; the lake is `<home>/data/lake`.
 
-    `services` are as in the lab file, without their log; secrets are written beside it, closed to others.
+    `services` are as in the lab file, without their log; secrets are written beside it, closed to others. `more_doors`
+    are ports of further endpoints by name, `options` further options.
     """
     paths = {name: home / name for name in FOLDERS}
     paths |= {"home": home, "lake": home / "data" / "lake", "input": home / "data" / "input"}
     for folder in paths.values():
         folder.mkdir(parents=True, exist_ok=True)
     doors = {"trino": trino_port} | ({} if airflow_port is None else {"airflow": airflow_port})
+    doors |= more_doors or {}
     content = {
         "format": 1,
         "name": "test",
@@ -48,7 +52,8 @@ def lab_below(
                 "driver_memory": "1500m",
                 "shuffle_partitions": 4,
                 "jars": str(jars or home / "programs" / "jars" / "spark"),
-            }
+            },
+            **(options or {}),
         },
     }
     file = paths["config"] / "lab.yaml"

@@ -6,8 +6,8 @@ Files and snapshots of the Iceberg tables of the project that Flink writes.
 
 ## Writes
 
-The same tables, in another layout: deletions are worked into the data files, small files are joined, snapshots older than
-a day are given up. No row changes; that is checked between the snapshot before and the one after.
+The same tables, in another layout: deletions are worked into the data files, small files are joined, snapshots older
+than a day are given up. No row changes; that is checked between the snapshot before and the one after.
 
 ## Cadence
 

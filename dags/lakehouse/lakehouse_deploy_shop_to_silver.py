@@ -7,8 +7,8 @@
 
 ## Writes
 
-The job in Flink, its row in the ledger, and through the job the tables `iceberg.silver_lakehouse.shop_*`. Tells the asset
-`stream_shop_to_silver` when the job runs within its thresholds.
+The job in Flink, its row in the ledger, and through the job the tables `iceberg.silver_lakehouse.shop_*`. Tells the
+asset `stream_shop_to_silver` when the job runs within its thresholds.
 
 ## Cadence
 
@@ -16,13 +16,13 @@ By hand: after a deployment of code that changed the job, or to roll back, stop 
 
 ## Rerun
 
-Any time: the version that runs already is left alone. A killed deployment goes on where it was. A new version starts from
-the savepoint of the old one; when it does not start, the old one is started again from the same savepoint.
+Any time: the version that runs already is left alone. A killed deployment goes on where it was. A new version starts
+from the savepoint of the old one; when it does not start, the old one is started again from the same savepoint.
 
 ## Triage
 
-- `deploy` fails with a statement that Flink refused, or with the root exception of a job that does not start: mend the
-  SQL. When it says that the version before runs again, nothing is lost meanwhile.
+- `deploy` fails with a statement that Flink refused, or with the root exception of a job that does not start: mend
+  the SQL. When it says that the version before runs again, nothing is lost meanwhile.
 - It says that the state does not fit: another graph of operators. Deploy it with `fresh`: the topics are read again.
 - `check_health` fails: the message names what is beyond the thresholds of job.yaml.
 """

@@ -6,9 +6,9 @@ The ledger of deployments, and of each job in it what Flink measures.
 
 ## Writes
 
-Alerts about what is beyond the thresholds of a job's job.yaml, once for as long as it lasts; the record `streams` of the
-project. A job that is gone, because its JobManager was started anew or because it failed for good, is started again from
-its newest checkpoint.
+Alerts about what is beyond the thresholds of a job's job.yaml, once for as long as it lasts; the record `streams` of
+the project. A job that is gone, because its JobManager was started anew or because it failed for good, is started
+again from its newest checkpoint.
 
 ## Cadence
 
@@ -20,8 +20,8 @@ Any time: it looks again.
 
 ## Triage
 
-- `watch` fails: a job could not be started again; the message is its root exception. It is tried again by later runs, with
-  growing pauses. Deploying the job tries at once.
+- `watch` fails: a job could not be started again; the message is its root exception. It is tried again by later runs,
+  with growing pauses. Deploying the job tries at once.
 - Flink does not answer: `quintet doctor`.
 """
 

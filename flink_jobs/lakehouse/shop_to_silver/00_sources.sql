@@ -1,7 +1,7 @@
 -- Changes of the shop's tables, as Debezium captures them: one change log each, keyed as the table is. Times with a zone
--- come as text, dates as days since 1970.
+-- come as text, dates as days since 1970. The first table only lends its options to the others.
 CREATE TEMPORARY TABLE captured (
-  anything STRING
+  nothing AS 0
 ) WITH (
   'connector' = 'kafka',
   'properties.bootstrap.servers' = '{{ kafka.servers }}',

@@ -29,6 +29,8 @@ def root_cause(trace: str) -> str:
                 if kept:
                     break
                 continue
+            if line.startswith("Was expecting one of"):  # every word that the parser knows
+                break
             if line.strip() and not _WRAPPING.match(line):
                 kept.append(line.rstrip())
         if kept:

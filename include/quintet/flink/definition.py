@@ -1,4 +1,4 @@
-"""The definition of a job: `flink_jobs/<slug>/<job>/job.yaml` with the `*.sql` files beside it, in order of their names.
+"""The definition of a job: `flink_jobs/<slug>/<job>/job.yaml`, and the `*.sql` files beside it in order of names.
 
 The version of a job is the hash of what it does: its statements without comments, parallelism, checkpoint interval and
 options. Descriptions and thresholds of alerts are no part of it, so that a better word does not restart a job.
@@ -141,10 +141,8 @@ def _checked(file: Path, raw: object) -> dict[str, Any]:
     missing = [name for name in _NEEDED if not given.get(name)]
     surplus = sorted(set(given) - {*_NEEDED, *_FREE})
     if missing or surplus:
-        told = [f"without {', '.join(missing)}"] * bool(missing) + [f"with unknown {', '.join(surplus)}"] * bool(
-            surplus
-        )
-        raise JobDefinitionError(f"{file} is {' and '.join(told)}", remedy=f"Known: {', '.join((*_NEEDED, *_FREE))}")
+        told = f"{file} lacks: {', '.join(missing) or 'nothing'}; unknown: {', '.join(surplus) or 'nothing'}"
+        raise JobDefinitionError(told, remedy=f"Known: {', '.join((*_NEEDED, *_FREE))}")
     for name in ("parallelism", "checkpoint_interval_s", "start_within_s"):
         if name in given and (not isinstance(given[name], int) or given[name] < 1):
             raise JobDefinitionError(f"{file}: {name} is {given[name]!r}", remedy="Write a whole number from 1")

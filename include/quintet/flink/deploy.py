@@ -111,15 +111,15 @@ class Deployer:
                 found = self._ledger.latest(job)
                 if found is None or found.phase in {STOPPED, FAILED}:
                     return self.done(found, attempt) if found else Done(job, "", 0, "", STOPPED, "", changed=False)
-                state = self.state_of(found)
-                if state is None or not state.is_alive:
-                    self.lose(found, state)
-                elif found.phase == STOPPING:
+                if found.phase == STOPPING:
                     outcome = self.follow_savepoint(found)
                     if outcome is not None:
                         return outcome
-                else:
+                    continue
+                state = self.state_of(found)
+                if state is not None and state.is_alive:
                     return self.ask_to_stop(found, attempt)
+                self.lose(found, state)
 
     def savepoint(self, job: str, *, attempt: str) -> Done | Wait:
         """Take a savepoint while the job runs on. Raises StreamFailedError when it fails."""
@@ -407,8 +407,8 @@ class _Steps:
             raise IncompatibleStateError(
                 f"version {self._wanted.version} of {found.job} cannot take over the state of version {found.version}:"
                 f"\n- {shown}\nVersion {found.version} was left as it is",
-                remedy="Deploy with `fresh` to read the sources from their start, or with `check_state` off to let Flink "
-                "try: a restore that fails is rolled back",
+                remedy="Deploy with `fresh` to read the sources from their start, or with `check_state` off to let "
+                "Flink try: a restore that fails is rolled back",
             )
 
     def _recovery(self, found: Generation) -> str | None:

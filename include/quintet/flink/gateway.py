@@ -54,7 +54,11 @@ class SqlSession:
         self._path = ""
 
     def __enter__(self) -> Self:
-        opened = self._ask("POST", "/v1/sessions", "", json={"properties": self._properties})
+        try:
+            opened = self._ask("POST", "/v1/sessions", "", json={"properties": self._properties})
+        except BaseException:
+            self._client.close()
+            raise
         self._path = f"/v1/sessions/{opened['sessionHandle']}"
         return self
 

@@ -136,7 +136,8 @@ def _checkpoint_age(health: Health, limits: Thresholds) -> Finding | None:
         "checkpoint_age",
         "critical",
         f"{health.job}: no checkpoint for {health.checkpoint_age_s:.0f} s",
-        f"At most {limits.checkpoint_age_s} s are allowed; sinks publish nothing meanwhile. The job is {health.state}. {last}",
+        f"At most {limits.checkpoint_age_s} s are allowed; sinks publish nothing meanwhile. "
+        f"The job is {health.state}. {last}",
         "Look at the job's page in Flink: which task does not acknowledge? Then: quintet logs flink-taskmanager",
     )
 

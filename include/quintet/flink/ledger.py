@@ -1,4 +1,4 @@
-"""The ledger of deployments: every generation of every job, in the lab's PostgreSQL (database `lake`, schema `platform`).
+"""The ledger of deployments: every generation of every job, in the lab's PostgreSQL (`lake`, schema `platform`).
 
 A generation is one submission of one version from one state. Its row is written before the submission, with the id that
 the job will have: whoever finds the row asks the cluster for that id, and so knows whether the submission happened,

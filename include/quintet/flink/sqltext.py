@@ -34,13 +34,13 @@ def is_job(statement: str) -> bool:
 
 def _statements(text: str, where: str) -> Iterator[str]:
     done, piece = "", ""  # of a statement set: the statements in it so far, and the one that is read
-    for token in _TOKEN.findall(text):
-        if token.startswith(("--", "/*")):
+    for part in _TOKEN.findall(text):
+        if part.startswith(("--", "/*")):
             piece += " "
-        elif token in {"'", "`"}:
-            raise JobDefinitionError(f"{where}: a {token} is not closed", remedy="Close it, or double it within a text")
-        elif token != ";":
-            piece += token
+        elif part in {"'", "`"}:
+            raise JobDefinitionError(f"{where}: a {part} is not closed", remedy="Close it, or double it within a text")
+        elif part != ";":
+            piece += part
         elif _SET_BEGINS.match(done + piece) and not _SET_ENDS.match(piece):
             done, piece = f"{done}{piece};", ""
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Mapping
 
 from quintet.flink.definition import JobDefinition
@@ -15,6 +16,9 @@ __all__ = ["JOB_ID", "plan", "submit"]
 
 #: Option that gives a job its id; internal in name only: Flink's own application mode submits by it.
 JOB_ID = "$internal.pipeline.job-id"
+
+_EXECUTE = re.compile(r"^\s*EXECUTE\s+", re.IGNORECASE)
+_BEGIN = re.compile(r"^\s*BEGIN\s+STATEMENT\s+SET\s*;", re.IGNORECASE)
 
 
 def plan(lab: Lab, definition: JobDefinition) -> list[Operator]:
@@ -74,8 +78,13 @@ def _properties(definition: JobDefinition) -> dict[str, str]:
     }
 
 
+def _explained(job: str) -> str:
+    """The statement as it is explained: a statement set then has no EXECUTE before it, nor a BEGIN in its place."""
+    return _EXECUTE.sub("", _BEGIN.sub("STATEMENT SET BEGIN", job))
+
+
 def _explain(session: SqlSession, job: str) -> list[Operator]:
-    text = "\n".join(str(value) for (value,) in session.run(f"EXPLAIN JSON_EXECUTION_PLAN {job}").rows)
+    text = "\n".join(str(value) for (value,) in session.run(f"EXPLAIN JSON_EXECUTION_PLAN {_explained(job)}").rows)
     # The plan is the last part, behind those of the optimiser.
     with contextlib.suppress(ValueError):
         return from_plan(text[text.index("{", max(text.find("== Physical Execution Plan =="), 0)) :])

@@ -22,8 +22,10 @@ _KIND = re.compile(r"^\W*([A-Za-z][\w -]*)")
 #: Operators without state of their own: they may compute something else.
 _STATELESS = frozenset(
     {"Calc", "Correlate", "PythonCalc", "Union", "Expand", "DropUpdateBefore", "WatermarkAssigner", "Values",
-     "ConstraintEnforcer", "Sink", "Exchange", "MiniBatchAssigner", "Map", "Filter", "PythonCorrelate"}
+     "ConstraintEnforcer", "Exchange", "MiniBatchAssigner", "Map", "Filter", "PythonCorrelate"}
 )  # fmt: skip
+_ENDS = frozenset({"Source", "Sink"})
+_TABLE = re.compile(r"table=\[\[?([^\]]*)\]")
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,19 @@ def differences(old: Sequence[Operator], new: Sequence[Operator]) -> list[str]:
     return [
         f"{before.kind} keeps another state: was {_short(before.text)}, becomes {_short(after.text)}"
         for before, after in zip(old, new, strict=True)
-        if before.kind not in _STATELESS and before.text != after.text
+        if _state_of(before) != _state_of(after)
     ]
+
+
+def _state_of(operator: Operator) -> str:
+    """What the form of an operator's state depends on, as text."""
+    if operator.kind in _STATELESS:
+        return ""
+    if operator.kind in _ENDS:
+        # Places in topics, files that wait for their commit: those of a table, whatever its columns.
+        table = _TABLE.search(operator.text)
+        return table[1] if table else operator.text
+    return operator.text
 
 
 def _operator(node: Mapping[str, Any], places: Mapping[int, int]) -> Operator:

@@ -1,9 +1,9 @@
 """Care for the Iceberg tables that a stream writes, by Trino, while it writes them.
 
-Every commit of an upserting stream brings a small data file and a file of deleted keys, which a reader must compare with
-all rows that are older: reading slows down with every checkpoint. `optimize` writes the rows anew without the deleted
-ones. It commits as of the snapshot that it read, so that what the stream deletes meanwhile is still deleted; whether the
-rows stayed the same is therefore asked of two snapshots, not of the table before and after.
+Every commit of an upserting stream brings a small data file and a file of deleted keys, which a reader must compare
+with all rows that are older: reading slows down with every checkpoint. `optimize` writes the rows anew without the
+deleted ones. It commits as of the snapshot that it read, so that what the stream deletes meanwhile is still deleted;
+whether the rows stayed the same is therefore asked of two snapshots, not of the table before and after.
 """
 
 from __future__ import annotations
