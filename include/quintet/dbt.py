@@ -16,7 +16,17 @@ from quintet.alerts import Alert
 from quintet.errors import LabError
 from quintet.settings import Lab, load_lab, read_lab
 
-__all__ = ["PROFILE", "TARGET", "check_freshness", "docs_folder", "environment", "manifest", "project", "publish_docs"]
+__all__ = [
+    "PROFILE",
+    "TARGET",
+    "check_freshness",
+    "docs_folder",
+    "environment",
+    "manifest",
+    "project",
+    "publish_docs",
+    "tell_lineage",
+]
 
 PROFILE = "quintet"
 TARGET = "lab"
@@ -95,7 +105,17 @@ def publish_docs(*, lab_file: str | None = None) -> dict[str, Any]:
         part = folder / "index.html.part"
         part.write_bytes((Path(work) / "static_index.html").read_bytes())
         part.replace(page)
+        tell_lineage(lab, Path(work) / "manifest.json")
     return {"page": str(page), "bytes": page.stat().st_size}
+
+
+def tell_lineage(lab: Lab, manifest: Path) -> int:
+    """Tell the collector what the models of a compiled manifest were made of; number of models."""
+    from quintet.lineage import dbtflow, emit  # the parser of SQL is not in every environment that asks for `project`
+
+    flows = dbtflow.flows(manifest, dbtflow.lake_schemas(project(lab) / "models" / "marts"))
+    emit.tell(lab, flows)
+    return len(flows)
 
 
 def _dbt(lab: Lab, work: Path, *arguments: str) -> None:

@@ -36,6 +36,7 @@ from quintet.lake.errors import FileRefusedError, LandingError
 from quintet.lake.ledger import Entry
 from quintet.lake.rawfile import read_raw
 from quintet.lake.tables import arrow_schema, delta_path
+from quintet.lineage import declared, emit
 from quintet.settings import Lab
 
 __all__ = ["GROUP_BYTES", "Feed", "Landing", "file_date", "land"]
@@ -120,6 +121,9 @@ class _Lander:
                 hashes = {entry.file_hash for entry in self._known()[0] if entry.status == "landed"}
                 found = list(pool.map(lambda path, seen=hashes: self._examine(path, seen), group))
                 total += self._land_group(found)
+        if total.landed:
+            names = [entry.source_file for entry in total.landed]
+            emit.tell(self.lab, [declared.of_feed(self.feed.table, self.feed.name, self.feed.columns, names)])
         return total
 
     def _known(self) -> tuple[list[Entry], list[Entry]]:
