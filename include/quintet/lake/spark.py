@@ -7,12 +7,14 @@ a job builds inside that process then finds the JVM started with the jars and th
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from quintet.catalogue import Table
 from quintet.errors import SettingsError
 from quintet.lake.tables import delta_path, delta_uri
+from quintet.lineage import emit, sparkflow
 from quintet.settings import Lab
 
 if TYPE_CHECKING:
@@ -115,6 +117,7 @@ def overwrite(lab: Lab, table: Table, rows: DataFrame, *, where: str | None = No
     if where is not None:
         writer = writer.option("replaceWhere", where)
     writer.save(delta_uri(lab, table))
+    _tell(lab, table, rows)
 
 
 def merge_difference(lab: Lab, table: Table, wanted: DataFrame, current: DataFrame) -> tuple[int, int]:
@@ -146,8 +149,16 @@ def merge_difference(lab: Lab, table: Table, wanted: DataFrame, current: DataFra
         steps = merge.merge(difference.alias("source"), same).whenMatchedDelete("source._is_gone")
         steps = steps.whenMatchedUpdate(set=values)
         steps.whenNotMatchedInsert(condition="NOT source._is_gone", values=values).execute()
+        _tell(lab, table, wanted)
     difference.unpersist()
     return counts.get(False, 0), counts.get(True, 0)
+
+
+def _tell(lab: Lab, table: Table, rows: DataFrame) -> None:
+    """Tell the lineage of rows that a table was just written with."""
+    wanted = rows.select(*(column.name for column in table.columns))
+    flow = sparkflow.flow(wanted, f"spark.{table.project}.{table.name}", table.full_name, lab.path("lake"))
+    emit.tell(lab, [replace(flow, owner=table.owner, description=table.description)])
 
 
 def _jars(lab: Lab) -> list[str]:
