@@ -206,7 +206,7 @@ def customer_history() -> Table:
         layer=Layer.SILVER,
         name="shop_customers_history",
         owner=OWNER,
-        description="Customers in two times: valid (when a state held in the real world) and system (when it was known)",
+        description="Customers in two times: when a state held in the real world, and when it was known",
         writer=Writer.SPARK,
         columns=(
             CUSTOMERS.columns[0],

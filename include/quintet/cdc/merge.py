@@ -3,8 +3,8 @@
 The place up to which a copy is merged is an application transaction of the copy itself, in the very commit of the
 merge. A merge that is killed leaves the copy as it was; one that is repeated finds its transaction and does nothing.
 
-Of several changes of a row the last one in its partition counts: a row's key is in one partition, in order. A long value
-that the source left out keeps what the copy has, or what an earlier change of the same merge brought.
+Of several changes of a row the last one in its partition counts: a row's key is in one partition, in order. A long
+value that the source left out keeps what the copy has, or what an earlier change of the same merge brought.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from quintet.cdc.errors import ChangeError
 from quintet.streams.errors import RegistryError
 from quintet.streams.registry import Registry
 
-__all__ = ["Change", "Decoder", "UNCHANGED"]
+__all__ = ["UNCHANGED", "Change", "Decoder"]
 
 #: What Debezium puts where the source's log leaves a long value out, because the change did not touch it.
 UNCHANGED = "__debezium_unavailable_value"
@@ -51,7 +51,7 @@ class Change:
 
 
 class _Form:
-    """One schema of the registry, ready to read with; `values` turn the fields of a row into what JSON holds."""
+    """One schema, ready to read with; `values` turn the fields of a row into what JSON holds."""
 
     def __init__(self, schema: Any) -> None:
         self.schema = schema
@@ -73,7 +73,7 @@ class _Form:
 
 
 class Decoder:
-    """Decodes keys and values; schemas are asked for once. `on_schema` is told of each schema of values, when it is new."""
+    """Decodes keys and values; schemas are asked for once. `on_schema` is told of each new schema of values."""
 
     def __init__(self, registry: Registry, on_schema: Callable[[str, Any], None] | None = None) -> None:
         self._registry = registry
@@ -85,7 +85,7 @@ class Decoder:
         """The change that a record holds.
 
         Raises:
-            ChangeError: key or value are none of a change; `reason` is null-key, malformed, unknown-schema or no-change.
+            ChangeError: key or value are none of a change; its reason: null-key, malformed, unknown-schema, no-change.
             ServiceDownError: the registry does not answer.
 
         """
@@ -109,7 +109,7 @@ class Decoder:
         body.seek(_HEAD.size)
         try:
             row = fastavro.schemaless_reader(body, form.parsed, None)
-        except Exception as error:  # noqa: BLE001  # fastavro raises what the bytes lead it to
+        except Exception as error:  # fastavro raises what the bytes lead it to
             raise ChangeError("malformed", f"it cannot be read with schema {number}: {error!r}") from error
         if not isinstance(row, dict) or body.read(1):
             raise ChangeError("malformed", f"it is longer than a record of schema {number}, or none")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from quintet.cli.capture import run_capture, verify_capture
 from quintet.cli.output import AsJson, print_json, print_table, say
 from quintet.cli.progress import progress
 from quintet.cli.proofs import proof_of
@@ -17,6 +18,7 @@ from quintet.errors import GateError, InputError, LabError, VerifyError
 from quintet.settings import Lab, load_lab
 
 if TYPE_CHECKING:
+    from quintet.catalogue import Project
     from quintet.runs.run import Outcome
 
 __all__ = ["register"]
@@ -77,6 +79,10 @@ def run(
     yes: Annotated[bool, typer.Option("--yes", help="Approve a full refresh that you asked for.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Empty the project's tables first.")] = False,
     dag: Annotated[str | None, typer.Option(help="Another DAG of the project.")] = None,
+    cdc: Annotated[bool, typer.Option("--cdc", help="Change the shop's database and capture that.")] = False,
+    changes: Annotated[int, typer.Option(min=0, help="With --cdc: changes to make.")] = 2000,
+    rate: Annotated[float, typer.Option(min=0, help="With --cdc: changes a second at most; 0: no limit.")] = 0.0,
+    large: Annotated[int, typer.Option(min=0, help="With --cdc: rows of one large transaction.")] = 500,
     as_json: AsJson = False,
 ) -> None:
     """Run a project through Airflow and show what came out."""
@@ -91,6 +97,9 @@ def run(
         names = ", ".join(known.dag_id for known in entry.dags)
         raise typer.BadParameter(f"project {project} has no DAG '{dag}'; it has {names}", param_hint="--dag")
     lab = load_lab()
+    if cdc:
+        _require_sources(entry)
+        return run_capture(lab, changes=changes, seed=seed, rate=rate, large=large, as_json=as_json)
     runs.require_profiles(lab, entry)
     parameters: dict[str, Any] = {"from": first, "to": last, "full_refresh": full_refresh}
     folder = None
@@ -152,6 +161,7 @@ def run(
 def verify(
     project: Slug,
     truth: Annotated[Path | None, typer.Option(help="Truth file; else that of the last run's input.")] = None,
+    cdc: Annotated[bool, typer.Option("--cdc", help="Compare the shop's database with its copies instead.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare what the project holds with the truth of the input."""
@@ -159,7 +169,10 @@ def verify(
     from quintet.runs import record
 
     lab = load_lab()
-    find(project)
+    entry = find(project)
+    if cdc:
+        _require_sources(entry)
+        return verify_capture(lab, as_json=as_json)
     proof = proof_of(project)
     known = proof.truth(truth, Path() if truth else _last_input(lab, project))
     found = [
@@ -182,6 +195,11 @@ def verify(
             f"{len(failed)} of {len(found)} checks failed, first: {failed[0]['name']}",
             remedy=f"Look at the last run, then run again: quintet run {project}",
         )
+
+
+def _require_sources(project: Project) -> None:
+    if not project.sources:
+        raise typer.BadParameter(f"project {project.slug} captures no changes", param_hint="--cdc")
 
 
 def _steps(outcome: Outcome) -> dict[str, float]:

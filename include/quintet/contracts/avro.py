@@ -21,7 +21,14 @@ _NAMED = {
     "org.apache.kafka.connect.data.Timestamp": "timestamp",
 }
 _LOGICAL = {"date": "date", "timestamp-millis": "timestamp", "timestamp-micros": "timestamp"}
-_PLAIN = {"int": "integer", "long": "long", "string": "string", "boolean": "boolean", "double": "double", "float": "double"}
+_PLAIN = {
+    "int": "integer",
+    "long": "long",
+    "string": "string",
+    "boolean": "boolean",
+    "double": "double",
+    "float": "double",
+}
 #: Type promised -> types whose every value, or whose values in use, can be read as it. A wider number flows as long as
 #: its values fit: the reader refuses one that does not.
 _READ_AS = {"integer": {"long"}, "long": {"integer"}, "double": {"integer"}}

@@ -10,9 +10,7 @@ __all__ = ["differences", "sources_by_topic"]
 
 def sources_by_topic() -> dict[str, SourceTable]:
     """Captured tables of the catalogue by the topic of their changes."""
-    return {
-        table.topic.name: table for project in PROJECTS for source in project.sources for table in source.tables
-    }
+    return {table.topic.name: table for project in PROJECTS for source in project.sources for table in source.tables}
 
 
 def differences(contract: Contract, table: SourceTable) -> list[str]:

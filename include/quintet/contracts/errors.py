@@ -19,7 +19,8 @@ class ContractError(GateError):
     def __init__(self, contract: str, owner: str, breaches: Sequence[str], *, remedy: str = "") -> None:
         super().__init__(
             f"the contract {contract} is broken: {'; '.join(breaches)}. Owner: {owner}",
-            remedy=remedy or f"{owner} takes the change back, or agrees on a new version of the contract with its readers",
+            remedy=remedy
+            or f"{owner} takes the change back, or agrees on a new version of the contract with its readers",
         )
         self.contract = contract
         self.owner = owner

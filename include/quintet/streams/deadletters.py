@@ -146,7 +146,8 @@ def replay(lab: Lab, topic: Topic, places: Iterable[str] | None = None) -> int:
     unknown = sorted(set(wanted) - waiting.keys())
     if unknown:
         raise InputError(
-            f"{topic.name} has no dead letter {', '.join(unknown)}", remedy=f"See: quintet deadletters list {topic.name}"
+            f"{topic.name} has no dead letter {', '.join(unknown)}",
+            remedy=f"See: quintet deadletters list {topic.name}",
         )
     if not wanted:
         return 0

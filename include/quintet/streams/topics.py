@@ -63,7 +63,7 @@ def provide(lab: Lab, topics: Iterable[Topic], *, copies: int = -1) -> Provided:
         if name in known and known[name] != partitions:
             raise TopicError(
                 f"the topic {name} has {known[name]} partitions, the catalogue declares {partitions}",
-                remedy="Keys would change their partition and lose their order: declare what there is, or make a new topic",
+                remedy="Keys would change partition and lose their order: declare what there is, or make a new topic",
             )
     missing = [
         NewTopic(name, num_partitions=partitions, replication_factor=copies, config=settings)
@@ -132,7 +132,8 @@ def _correct(client: AdminClient, wanted: dict[str, dict[str, str]]) -> list[str
         differing = {name: value for name, value in wanted[resource.name].items() if have.get(name) != value}
         if differing:
             entries = [
-                ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in differing.items()
+                ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+                for name, value in differing.items()
             ]
             wrong.append(ConfigResource(ResourceType.TOPIC, resource.name, incremental_configs=entries))
     for resource, answer in (client.incremental_alter_configs(wrong) if wrong else {}).items():

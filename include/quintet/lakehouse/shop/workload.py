@@ -1,7 +1,7 @@
-"""A workload that changes the shop's database: `python -m quintet.lakehouse.shop.workload`, in the environment `streaming`.
+"""A workload that changes the shop's database: `python -m quintet.lakehouse.shop.workload`, environment `streaming`.
 
 Every kind of change that a capture must carry: inserts, updates, deletes with what hangs on them, changed keys, long
-values that an update leaves alone, corrections that come late, large transactions, and transactions that are taken back.
+values that an update leaves alone, corrections that come late, large transactions, and such as are taken back.
 The same seed over the same database makes the same changes; the database's clock alone differs.
 
 What was done is counted where it is done, in the operations of a change log (c, u, d), and written down with the places

@@ -1,0 +1,172 @@
+"""Begin anew after a slot was lost: read the tables again, and tell of the rows that went meanwhile.
+
+The changes since the slot was lost are gone, but not their outcome: the tables are read again into the same topics,
+where each row replaces what was known of it. A row that was deleted meanwhile is in no table any more: it is known from
+the change log as one that lives and was not read again. For each of these a deletion goes into its topic, so that every
+reader, batch or stream, sees it go.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import fastavro
+from confluent_kafka import Consumer, Producer, TopicPartition
+from deltalake import DeltaTable
+
+from quintet.catalogue import ChangeSource, SourceTable, Table
+from quintet.cdc import connector, slots
+from quintet.cdc.connect import Connect
+from quintet.cdc.errors import CaptureError
+from quintet.cdc.landing import land
+from quintet.cdc.signals import wait_until_captured
+from quintet.contracts import Contract
+from quintet.lake.tables import delta_path
+from quintet.settings import Lab
+from quintet.streams.clients import client_settings
+from quintet.streams.registry import Registry
+
+__all__ = ["Recovered", "recover"]
+
+#: Seconds: until a connector has stopped, until tables are read again, for one answer of the broker.
+STOP, SNAPSHOT, ANSWER = 120, 1800.0, 60
+#: Header of a record that no transaction of the source wrote.
+WHY = "quintet.reason"
+_HEAD = struct.Struct(">bI")
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """What was done: the place in the log where reading began anew, rows that had gone meanwhile by table."""
+
+    lsn: int
+    gone: Mapping[str, int]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Place:
+    topic: str
+    partition: int
+    offset: int
+
+
+def recover(lab: Lab, source: ChangeSource, log: Table, contracts: Mapping[str, Contract]) -> Recovered:
+    """Drop what is left of the slot, read all tables anew, and delete what is no more.
+
+    It may be repeated at any time; on a capture that is well it costs reading the tables once.
+
+    Raises:
+        CaptureError: the connector does not stop, or does not start again.
+        ServiceDownError: a service does not answer.
+
+    """
+    begun = time.monotonic()
+    connect, name = Connect.of(lab), connector.name_of(source)
+    if connect.config(name) is not None:
+        connect.stop(name)
+        connector.wait_for(
+            lambda: (state := connect.state(name)) is not None and state.connector == "STOPPED" and not state.tasks,
+            f"the end of the connector {name}",
+            seconds=STOP,
+        )
+        connect.forget_offsets(name)
+    slots.drop(lab, source)
+    start = slots.position(lab, source)
+    connector.deploy(lab, source)
+    wait_until_captured(lab, source, seconds=SNAPSHOT)
+    land(lab, source, log, contracts)
+    gone = {
+        table.name: _delete(lab, table, list(_not_read_again(lab, log, table, start)), start) for table in source.tables
+    }
+    return Recovered(start, {table: count for table, count in gone.items() if count}, time.monotonic() - begun)
+
+
+def _not_read_again(lab: Lab, log: Table, table: SourceTable, start: int) -> Iterator[_Place]:
+    """Last records of the rows that live as far as the change log knows and were not read since a place in the log."""
+    import pyarrow as pa
+
+    columns = ["key", "operation", "lsn", "topic_partition", "topic_offset"]
+    scan = DeltaTable(delta_path(lab, log)).scan(columns=columns, predicate=f"table_name = '{table.name}'")
+    last: dict[str, tuple[int, str, int, int]] = {}
+    for batch in pa.RecordBatchReader.from_stream(scan):
+        for key, operation, lsn, partition, offset in zip(
+            *(batch.column(name).to_pylist() for name in columns), strict=True
+        ):
+            if key not in last or offset > last[key][0]:
+                last[key] = (offset, operation, lsn, partition)
+    for offset, operation, lsn, partition in last.values():
+        if operation != "d" and lsn < start:
+            yield _Place(table.topic.name, partition, offset)
+
+
+def _delete(lab: Lab, table: SourceTable, places: list[_Place], lsn: int) -> int:
+    """Write a deletion, and its tombstone, for the row of each record; all of them or none."""
+    if not places:
+        return 0
+    registry = Registry.of(lab)
+    producer = Producer({**client_settings(lab), "transactional.id": f"quintet-recovery-{table.topic.name}"})
+    producer.init_transactions(ANSWER)
+    producer.begin_transaction()
+    reason = [(WHY, b"deleted while the slot was lost")]
+    for key, value in _records(lab, places):
+        producer.produce(table.topic.name, key=key, value=_deletion(registry, value, lsn), headers=reason)
+        producer.produce(table.topic.name, key=key, value=None, headers=reason)
+        producer.poll(0)
+    producer.commit_transaction(ANSWER)
+    return len(places)
+
+
+def _deletion(registry: Registry, value: bytes, lsn: int) -> bytes:
+    """The record of a change turned into the deletion of its row, with the schema it was written with."""
+    number = _HEAD.unpack_from(value)[1]
+    schema = fastavro.parse_schema(registry.by_id(number), named_schemas={})
+    envelope: Any = fastavro.schemaless_reader(io.BytesIO(value[_HEAD.size :]), schema, None)
+    now = time.time_ns()
+    times = {"ts_ms": now // 1_000_000, "ts_us": now // 1000, "ts_ns": now}
+    source = {**envelope["source"], **times, "lsn": lsn, "snapshot": "false", "txId": None}
+    body = io.BytesIO()
+    told = {
+        **envelope,
+        **times,
+        "before": envelope["after"],
+        "after": None,
+        "op": "d",
+        "source": source,
+        "transaction": None,
+    }
+    fastavro.schemaless_writer(body, schema, told)
+    return _HEAD.pack(0, number) + body.getvalue()
+
+
+def _records(lab: Lab, places: list[_Place]) -> Iterator[tuple[bytes, bytes]]:
+    consumer = Consumer(
+        {
+            **client_settings(lab),
+            "group.id": "quintet-recovery",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+        }
+    )
+    try:
+        for place in sorted(places, key=lambda place: (place.partition, place.offset)):
+            consumer.assign([TopicPartition(place.topic, place.partition, place.offset)])
+            message = consumer.poll(ANSWER)
+            if (
+                message is None
+                or message.error() is not None
+                or message.offset() != place.offset
+                or not message.value()
+            ):
+                raise CaptureError(
+                    f"the record {place.topic}/{place.partition}/{place.offset} cannot be read any more",
+                    remedy="Empty the project and let the changes land again: quintet run lakehouse --cdc --fresh",
+                )
+            yield message.key(), message.value()
+    finally:
+        consumer.close()

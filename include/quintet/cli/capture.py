@@ -1,0 +1,203 @@
+"""Verbs about captured changes: the run and the proof with `--cdc`, the capture itself, and its dead letters."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from quintet.cli.output import AsJson, print_json, print_table, say
+from quintet.cli.progress import progress
+from quintet.errors import GateError, LabError, VerifyError
+from quintet.settings import Lab, load_lab
+
+__all__ = ["register", "run_capture", "verify_capture"]
+
+DAG = "lakehouse_merge_shop_changes"
+RECORD = "last_cdc"
+#: Pieces of work that the proof still counts; older ones are told by the hashes alone.
+PIECES = 20
+_SHOP = "quintet.lakehouse.shop"
+
+Slug = Annotated[str, typer.Argument(help="Slug of the project.")]
+Tables = Annotated[list[str] | None, typer.Argument(help="Tables of the source; none: all.")]
+Places = Annotated[list[str] | None, typer.Argument(help="Places of dead letters, topic/partition/offset; none: all.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    capture = typer.Typer(help="Look after the capture of a database's changes.", no_args_is_help=True)
+    capture.command("show")(show)
+    capture.command("snapshot")(snapshot)
+    capture.command("recover")(recover)
+    app.add_typer(capture, name="capture")
+    dead = typer.Typer(help="Records of topics that could not be read.", no_args_is_help=True)
+    dead.command("list")(list_letters)
+    dead.command("show")(show_letter)
+    dead.command("replay")(replay_letters)
+    app.add_typer(dead, name="deadletters")
+
+
+def run_capture(lab: Lab, *, changes: int, seed: int, rate: float, large: int, as_json: bool) -> None:
+    """Change the shop's database, bring the changes into both lakes, and show what came out.
+
+    Raises:
+        LabError: a profile is missing, or a step failed.
+        GateError: a topic waits for its contract.
+
+    """
+    from quintet.runs import record
+    from quintet.runs import run as runs
+
+    _require(lab)
+    say("schema, topics, connector")
+    prepared = _program(lab, "proof", "prepare")
+    say(f"changing the shop: {changes} changes")
+    work = ["--changes", str(changes), "--seed", str(seed), "--rate", str(rate), "--large", str(large)]
+    piece = _program(lab, "workload", *work)
+    captured = _program(lab, "proof", "wait")
+    try:
+        with progress() as follow:
+            outcome = runs.start_and_follow(lab, DAG, {}, follow, approve=False)
+    except KeyboardInterrupt:
+        say("no longer followed; a run that was named above goes on in Airflow")
+        raise typer.Exit(130) from None
+    pieces = [*((record.read(lab, "lakehouse", RECORD) or {}).get("pieces", [])), {**piece, "log": prepared["log"]}]
+    facts = {
+        "state": outcome.state,
+        "url": outcome.url,
+        "prepared": prepared,
+        "captured_seconds": captured["seconds"],
+        "seconds": round(outcome.seconds, 1),
+        "pieces": pieces[-PIECES:],
+    }
+    record.write(lab, "lakehouse", RECORD, facts)
+    if as_json:
+        print_json(facts)
+    if outcome.state != "success":
+        names = ", ".join(task.task_id for task in outcome.failed) or "no task failed"
+        kind = GateError if names == "raise_held" else LabError
+        raise kind(f"the run ended as {outcome.state}: {names}", remedy=f"The whole log: {outcome.url}")
+    if as_json:
+        return
+    print_table(("table and operation", "changes"), piece["changes"].items(), title="Changes of the shop")
+    sys.stdout.write("\n")
+    print_table(
+        ("", ""),
+        [
+            ("changes", piece["total"]),
+            ("seconds of the work", piece["seconds"]),
+            ("seconds until all was in the topics", captured["seconds"]),
+            ("seconds of landing and merge", facts["seconds"]),
+            ("this run", outcome.url),
+            ("the proof", "quintet verify lakehouse --cdc"),
+        ],
+    )
+
+
+def verify_capture(lab: Lab, *, as_json: bool) -> None:
+    """Compare the shop's database with its copies in Delta and Iceberg.
+
+    Raises:
+        LabError: a profile is missing, or a service does not answer.
+        VerifyError: something differs.
+
+    """
+    import json
+
+    from quintet.runs import record
+
+    _require(lab)
+    pieces = (record.read(lab, "lakehouse", RECORD) or {}).get("pieces", [])
+    found = _program(lab, "proof", "verify", "--truth", json.dumps({"pieces": pieces}))["checks"]
+    failed = [check for check in found if not check["ok"]]
+    record.write(lab, "lakehouse", "last_cdc_verify", {"ok": not failed, "checks": found})
+    if as_json:
+        print_json({"checks": found})
+    else:
+        print_table(
+            ("", "check", "expected", "actual"),
+            [("ok" if check["ok"] else "WRONG", check["name"], check["expected"], check["actual"]) for check in found],
+        )
+        say(f"{len(found) - len(failed)} passed, {len(failed)} failed")
+    if failed:
+        raise VerifyError(
+            f"{len(failed)} of {len(found)} checks failed, first: {failed[0]['name']}",
+            remedy="Let both lakes catch up and verify again: quintet run lakehouse --cdc --changes 0",
+        )
+
+
+def show(project: Slug, as_json: AsJson = False) -> None:
+    """Show connector and slot: whether they run, how far behind, what they hold back."""
+    found = _operate(project, "show")
+    if as_json:
+        print_json(found)
+    else:
+        print_table(("", ""), found.items())
+
+
+def snapshot(project: Slug, tables: Tables = None) -> None:
+    """Have tables read again, in pieces, while the capture goes on."""
+    found = _operate(project, "snapshot", *(tables or ()))
+    say(f"asked for {', '.join(found['tables'])}")
+
+
+def recover(project: Slug, as_json: AsJson = False) -> None:
+    """Begin anew after a slot was lost: read all tables, and delete what went meanwhile."""
+    found = _operate(project, "recover")
+    if as_json:
+        print_json(found)
+    else:
+        gone = ", ".join(f"{count} of {table}" for table, count in found["gone"].items()) or "none"
+        say(f"read anew in {found['seconds']} s; rows that had gone meanwhile: {gone}")
+
+
+def list_letters(project: Slug, as_json: AsJson = False) -> None:
+    """List the records that could not be read, with the reason."""
+    found = _operate(project, "letters")["letters"]
+    if as_json:
+        print_json({"letters": found})
+    else:
+        rows = [(letter["place"], letter["found_at"], letter["reason"], letter["detail"]) for letter in found]
+        print_table(("place", "found at", "reason", "detail"), rows)
+        say(f"{len(found)} waiting")
+
+
+def show_letter(project: Slug, place: Annotated[str, typer.Argument(help="topic/partition/offset")]) -> None:
+    """Show one of them: key, value, reason."""
+    found = [letter for letter in _operate(project, "letters")["letters"] if letter["place"] == place]
+    if not found:
+        raise LabError(f"there is no dead letter {place}", remedy=f"See: quintet deadletters list {project}")
+    print_table(("", ""), found[0].items())
+
+
+def replay_letters(project: Slug, topic: Annotated[str, typer.Argument(help="Topic.")], places: Places = None) -> None:
+    """Send dead letters back to their topic, all or those named; each is then in one place only."""
+    found = _operate(project, "replay", topic, *(places or ()))
+    say(f"{found['replayed']} sent to {topic} again")
+
+
+def _operate(slug: str, verb: str, *names: str) -> Any:
+    from quintet.catalogue import project as find
+
+    lab = load_lab()
+    if not find(slug).sources:
+        raise LabError(f"project {slug} captures no changes", remedy="lakehouse does")
+    _require(lab)
+    return _program(lab, "operate", verb, *names)
+
+
+def _program(lab: Lab, module: str, *arguments: str) -> Any:
+    from quintet.runs.programs import run_module
+
+    return run_module(lab, "streaming", f"{_SHOP}.{module}", *arguments)
+
+
+def _require(lab: Lab) -> None:
+    missing = [name for name in ("lakehouse", "streaming") if name not in lab.profiles]
+    if missing:
+        raise LabError(
+            f"the capture needs the profiles {', '.join(missing)}",
+            remedy=f"Run: make install PROFILES={','.join((*lab.profiles, *missing))}",
+        )

@@ -1,0 +1,90 @@
+"""What a person asks of the capture and of its dead letters: `python -m quintet.lakehouse.shop.operate`.
+
+It runs in the environment `streaming`. Verbs: show, wait, snapshot [table…], recover, letters [topic], replay topic
+[place…]. The last line of output is `RESULT {json}`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from quintet.catalogue import Topic, topic
+from quintet.catalogue.shop import SHOP, SHOP_CHANGES
+from quintet.cdc import connector, slots
+from quintet.cdc.connect import Connect
+from quintet.cdc.recovery import recover
+from quintet.cdc.signals import snapshot_again, wait_until_captured
+from quintet.contracts import read_contracts
+from quintet.errors import QuintetError
+from quintet.settings import Lab, load_lab
+from quintet.streams.deadletters import letters, replay
+
+__all__ = ["main"]
+
+
+def _show(lab: Lab, _names: Sequence[str]) -> dict[str, Any]:
+    state, slot = Connect.of(lab).state(connector.name_of(SHOP)), slots.slot_of(lab, SHOP)
+    return {
+        "connector": connector.name_of(SHOP),
+        "state": state.connector if state else "absent",
+        "tasks": list(state.tasks) if state else [],
+        "cause": state.trace if state else "",
+        **(slot.as_json() if slot else {"slot": "absent"}),
+    }
+
+
+def _snapshot(lab: Lab, names: Sequence[str]) -> dict[str, Any]:
+    tables = list(names) or [table.name for table in SHOP.tables]
+    return {"tables": tables, "request": snapshot_again(lab, SHOP, tables)}
+
+
+def _recover(lab: Lab, _names: Sequence[str]) -> dict[str, Any]:
+    done = recover(lab, SHOP, SHOP_CHANGES, read_contracts())
+    return {"lsn": done.lsn, "gone": dict(done.gone), "seconds": round(done.seconds, 1)}
+
+
+def _wait(lab: Lab, _names: Sequence[str]) -> dict[str, Any]:
+    return {"seconds": round(wait_until_captured(lab, SHOP), 3)}
+
+
+def _letters(lab: Lab, names: Sequence[str]) -> dict[str, Any]:
+    topics: Sequence[Topic] = [topic(name) for name in names] or SHOP.topics
+    return {"letters": [letter.as_json() for letter in letters(lab, topics)]}
+
+
+def _replay(lab: Lab, names: Sequence[str]) -> dict[str, Any]:
+    name, *places = names
+    return {"topic": name, "replayed": replay(lab, topic(name), places or None)}
+
+
+_VERBS = {
+    "show": _show,
+    "snapshot": _snapshot,
+    "recover": _recover,
+    "wait": _wait,
+    "letters": _letters,
+    "replay": _replay,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program; the exit code is the error's."""
+    parser = argparse.ArgumentParser(prog="quintet.lakehouse.shop.operate", description="Look after the capture.")
+    parser.add_argument("verb", choices=_VERBS)
+    parser.add_argument("names", nargs="*")
+    options = parser.parse_args(arguments)
+    try:
+        result = _VERBS[options.verb](load_lab(), options.names)
+    except QuintetError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    sys.stdout.write(f"RESULT {json.dumps(result, ensure_ascii=False)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
