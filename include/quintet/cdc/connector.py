@@ -142,8 +142,8 @@ def state_of(lab: Lab, source: ChangeSource) -> State:
 
 #: Part of a cause -> what a person does.
 _REMEDIES: tuple[tuple[str, str], ...] = (
-    ("no longer available on the server", "The slot was lost. Run: quintet capture recover {source}"),
-    ("replication slot", "Look at the slot: quintet capture show"),
+    ("no longer available on the server", "The slot was lost. Run: quintet capture recover lakehouse"),
+    ("replication slot", "Look at the slot: quintet capture show lakehouse"),
     (
         "RuleViolation",
         "The schema breaks the contract's rule: take the change of the table back, or agree on a new one",

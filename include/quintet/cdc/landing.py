@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,11 +73,18 @@ class Landed:
 
 
 def land(
-    lab: Lab, source: ChangeSource, table: Table, contracts: Mapping[str, Contract], *, limit: int = COMMIT_RECORDS
+    lab: Lab,
+    source: ChangeSource,
+    table: Table,
+    contracts: Mapping[str, Contract],
+    *,
+    release: Collection[str] = (),
+    limit: int = COMMIT_RECORDS,
 ) -> Landed:
     """Land everything that is in the source's topics when this begins, in commits of so many records.
 
-    `contracts` are those of the topics; a topic without one is held to none.
+    `contracts` are those of the topics; a topic without one is held to none. Records of topics to `release` that break
+    their contract go to the dead letters instead of holding their topic: for when the table is read again anyway.
 
     Raises:
         ServiceDownError: the broker or the registry does not answer; what was committed before stays.
@@ -87,11 +94,11 @@ def land(
     """
     begun = time.monotonic()
     done = Landed()
-    with _Topics(lab, source, contracts, done) as topics:
+    with _Topics(lab, source, contracts, done, release) as topics:
         failures = 0
         while True:
             delta = DeltaTable(delta_path(lab, table))
-            rows = topics.read(lambda name, log=delta: log.transaction_version(name), limit)
+            rows = topics.read(delta.transaction_version, limit)
             if not rows.moved:
                 break
             try:
@@ -145,10 +152,18 @@ class _Rows:
 class _Topics:
     """Reads the topics of a source up to where they ended at the beginning."""
 
-    def __init__(self, lab: Lab, source: ChangeSource, contracts: Mapping[str, Contract], done: Landed) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        source: ChangeSource,
+        contracts: Mapping[str, Contract],
+        done: Landed,
+        release: Collection[str],
+    ) -> None:
         self._tables = {table.topic.name: table for table in source.tables}
         self._contracts = contracts
         self._done = done
+        self._release = frozenset(release)
         self._where = servers(lab)
         self._consumer = Consumer(
             {
@@ -236,6 +251,12 @@ class _Topics:
                 try:
                     self._take(rows, message)
                 except ContractError as broken:
+                    if part[0] in self._release:
+                        self._put_aside(message, "contract", broken.message)
+                        positions[part] = message.offset() + 1
+                        if positions[part] >= self._ends[part]:
+                            open_parts.discard(part)
+                        continue
                     self._done.held[part[0]] = broken
                     open_parts = {other for other in open_parts if other[0] != part[0]}
                     continue
@@ -252,10 +273,14 @@ class _Topics:
         try:
             change = self._decoder.change(message.topic(), message.key(), value)
         except ChangeError as error:
-            self._dead.put(table.topic, message, reason=error.reason, detail=error.message)
-            self._done.dead_letters[f"{table.topic.name}: {error.reason}"] += 1
+            self._put_aside(message, error.reason, error.message)
             return
         rows.add(table, message, change)
+
+    def _put_aside(self, message: Message, reason: str, detail: str) -> None:
+        topic = self._tables[message.topic()].topic
+        self._dead.put(topic, message, reason=reason, detail=detail)
+        self._done.dead_letters[f"{topic.name}: {reason}"] += 1
 
     def _judge(self, topic: str, schema: Any) -> None:
         if topic in self._contracts:

@@ -91,8 +91,8 @@ class Decoder:
         """
         if key is None:
             raise ChangeError("null-key", "the record has no key, so that no row can be named")
-        key_form, _, key_row = self._read(key)
         form, number, envelope = self._read(value)
+        key_form, _, key_row = self._read(key)
         if not form.is_change or envelope["op"] not in _OPERATIONS:
             raise ChangeError("no-change", f"the value is no change of a row: operation {envelope.get('op')}")
         if self._on_schema is not None and (topic, number) not in self._told:

@@ -79,7 +79,7 @@ def wait_until_captured(lab: Lab, source: ChangeSource, *, seconds: float = 300.
         consumer.close()
     raise CaptureError(
         f"what is committed in {source.database} is not captured after {seconds:.0f} s",
-        remedy="Is the connector running? quintet capture show",
+        remedy="Is the connector running? quintet capture show lakehouse",
     )
 
 

@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
     capture.command("show")(show)
     capture.command("snapshot")(snapshot)
     capture.command("recover")(recover)
+    capture.command("release")(release)
     app.add_typer(capture, name="capture")
     dead = typer.Typer(help="Records of topics that could not be read.", no_args_is_help=True)
     dead.command("list")(list_letters)
@@ -151,6 +152,13 @@ def recover(project: Slug, as_json: AsJson = False) -> None:
     else:
         gone = ", ".join(f"{count} of {table}" for table, count in found["gone"].items()) or "none"
         say(f"read anew in {found['seconds']} s; rows that had gone meanwhile: {gone}")
+
+
+def release(project: Slug, table: Annotated[str, typer.Argument(help="Table of the source.")]) -> None:
+    """Put aside the records of a table that broke its contract, and have the table read again."""
+    found = _operate(project, "release", table)
+    count = sum(found["put_aside"].values())
+    say(f"{count} records put aside; {table} is read again")
 
 
 def list_letters(project: Slug, as_json: AsJson = False) -> None:

@@ -38,8 +38,8 @@ def merge_all(lab: Lab, start: Callable[[], SparkSession], *, full_refresh: bool
     """
     history = customer_history()
     if full_refresh:
-        for table in (*copies(), history):
-            _empty(lab, table)
+        for made_anew in (*copies(), history):
+            _empty(lab, made_anew)
     newest = pending(lab, SHOP_CHANGES, (*copies(), history))
     if not newest:
         return {"tables": [], "history": {}, "seconds": {}}

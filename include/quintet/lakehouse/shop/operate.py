@@ -1,7 +1,7 @@
 """What a person asks of the capture and of its dead letters: `python -m quintet.lakehouse.shop.operate`.
 
-It runs in the environment `streaming`. Verbs: show, wait, snapshot [table…], recover, letters [topic], replay topic
-[place…]. The last line of output is `RESULT {json}`.
+It runs in the environment `streaming`. Verbs: show, wait, snapshot [table…], recover, release table, letters [topic],
+replay topic [place…]. The last line of output is `RESULT {json}`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from quintet.catalogue import Topic, topic
 from quintet.catalogue.shop import SHOP, SHOP_CHANGES
 from quintet.cdc import connector, slots
 from quintet.cdc.connect import Connect
+from quintet.cdc.landing import land
 from quintet.cdc.recovery import recover
 from quintet.cdc.signals import snapshot_again, wait_until_captured
 from quintet.contracts import read_contracts
@@ -47,6 +48,15 @@ def _recover(lab: Lab, _names: Sequence[str]) -> dict[str, Any]:
     return {"lsn": done.lsn, "gone": dict(done.gone), "seconds": round(done.seconds, 1)}
 
 
+def _release(lab: Lab, names: Sequence[str]) -> dict[str, Any]:
+    """Put aside what broke the contract of a table, and have the table read again."""
+    (name,) = names
+    table = SHOP.table(name)
+    landed = land(lab, SHOP, SHOP_CHANGES, read_contracts(), release=[table.topic.name])
+    request = snapshot_again(lab, SHOP, [name])
+    return {"put_aside": dict(landed.dead_letters), "request": request}
+
+
 def _wait(lab: Lab, _names: Sequence[str]) -> dict[str, Any]:
     return {"seconds": round(wait_until_captured(lab, SHOP), 3)}
 
@@ -65,6 +75,7 @@ _VERBS = {
     "show": _show,
     "snapshot": _snapshot,
     "recover": _recover,
+    "release": _release,
     "wait": _wait,
     "letters": _letters,
     "replay": _replay,

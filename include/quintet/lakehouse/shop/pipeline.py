@@ -58,11 +58,20 @@ def check_capture() -> dict[str, Any]:
             lab,
             "the capture holds back the shop's log",
             f"slot {slot.name}: {slot.held >> 20} MB of {(slot.allowed or 0) >> 20} MB that it may",
-            "Start what reads it (quintet capture show): beyond the limit it loses its place and must begin anew",
+            "Start what reads it (quintet capture show lakehouse): beyond the limit it loses its place",
         )
     if slot is not None and slot.is_lost:
-        raise CaptureError(f"the slot {slot.name} is lost", remedy="Begin anew: quintet capture recover")
+        raise CaptureError(f"the slot {slot.name} is lost", remedy="Begin anew: quintet capture recover lakehouse")
     if state.has_failed:
+        for table in SHOP.tables:
+            # The registry's refusal names the subject.
+            if table.topic.subject in state.trace:
+                raise ContractError(
+                    table.topic.name,
+                    table.topic.owner,
+                    [f"the schema of the table {table.name} is refused by the registry: {state.trace}"],
+                    remedy=f"{table.topic.owner} takes the change back, then: quintet capture recover lakehouse",
+                )
         raise CaptureError(
             f"the connector {connector.name_of(SHOP)} has failed: {state.trace}",
             remedy=connector.remedy_for(state.trace),
