@@ -33,6 +33,7 @@ ON_SPARK = {
     "quintet.quality.groups",
     "quintet.quality.rows",
     "quintet.quality.statistics",
+    "quintet.scd.bitemporal",
     "quintet.scd.history",
     "quintet.scd.questions",
 }
@@ -118,7 +119,10 @@ def test_a_project_imports_no_other_project(slug: str) -> None:
     assert wrong == [], "move what two projects need to a package named after what it does"
 
 
-@pytest.mark.parametrize("package", ["catalogue", "lake", "quality", "scd", "health", "settings", "errors", "alerts"])
+@pytest.mark.parametrize(
+    "package",
+    ["alerts", "catalogue", "cdc", "contracts", "errors", "health", "lake", "quality", "scd", "settings", "streams"],
+)
 def test_a_shared_capability_knows_no_project(package: str) -> None:
     files = [path for path in modules() if module_name(path).split(".")[1:2] == [package]]
     assert files, f"there is no quintet.{package}"

@@ -97,7 +97,7 @@ def read_contract(file: Path) -> Contract:
         return _contract(file, content)
     except (KeyError, TypeError, ValueError, StopIteration) as error:
         raise InputError(
-            f"the contract {file} lacks {error or 'an owner'} or says it wrongly",
+            f"the contract {file} lacks {str(error) or 'an owner'} or says it wrongly",
             remedy="See the contracts beside it; the standard is ODCS 3",
         ) from error
 
