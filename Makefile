@@ -5,6 +5,7 @@ ARGS ?=
 PLAYBOOK = cd ansible && ../.venv/bin/ansible-playbook
 
 .DEFAULT_GOAL := help
+.PHONY: lab lab-stop lab-destroy test-lab
 .PHONY: help bootstrap demo install deploy start stop reset destroy status check fix test benchmark clean
 
 help: ## show this list
@@ -34,6 +35,20 @@ reset: bootstrap ## throw the data away, keep programs and backups (PROFILES as 
 
 destroy: bootstrap ## throw the whole lab away, keep backups (asks for its name)
 	@$(PLAYBOOK) playbooks/destroy.yml $(ARGS)
+
+lab: ## install or converge the lab on five containers (PROFILES, ARGS as for install)
+	@scripts/lab up
+	@$(PLAYBOOK) site.yml -i inventories/compose -e profiles=$(PROFILES) $(ARGS)
+	@scripts/lab doors
+
+lab-stop: ## stop the five containers, keep everything
+	@scripts/lab stop
+
+lab-destroy: ## throw the five containers away with all that they hold
+	@scripts/lab destroy
+
+test-lab: bootstrap ## stand the lab of five containers up and test it
+	@scripts/test nodes
 
 status: bootstrap ## show the services
 	@./quintet status

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-#: Run by their own targets: the lab's tests need services, benchmarks measure.
-APART = {"tests/lab", "tests/benchmarks"}
+#: Run by their own targets: the labs' tests need services, benchmarks measure.
+APART = {"tests/lab", "tests/compose", "tests/benchmarks"}
 
 
 def suites() -> dict[str, list[str]]:

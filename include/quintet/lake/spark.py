@@ -7,9 +7,10 @@ a job builds inside that process then finds the JVM started with the jars and th
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from quintet.catalogue import Table
 from quintet.errors import SettingsError
@@ -44,12 +45,13 @@ def configuration(lab: Lab, app_name: str) -> dict[str, str]:
         raise SettingsError(f"the lab file {lab.file} has no Spark", remedy="Run: make install")
     events = lab.path("logs") / EVENT_LOGS
     events.mkdir(parents=True, exist_ok=True)
+    address = str(wanted.get("driver_address", "127.0.0.1"))
     return {
         "spark.app.name": app_name,
         "spark.master": str(wanted["master"]),
         "spark.driver.memory": str(wanted["driver_memory"]),
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": address,
+        "spark.driver.host": address,
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.jars": ",".join(_jars(lab)),
@@ -79,6 +81,17 @@ def configuration(lab: Lab, app_name: str) -> dict[str, str]:
         # longer fit them.
         "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
         "spark.hadoop.fs.AbstractFileSystem.file.impl": "org.apache.hadoop.fs.local.RawLocalFs",
+        **(_on_cluster(lab, wanted) if str(wanted["master"]).startswith("spark://") else {}),
+    }
+
+
+def _on_cluster(lab: Lab, wanted: Mapping[str, Any]) -> dict[str, str]:
+    """Properties of executors on other nodes, which have environment and jars at the same places as the driver."""
+    return {
+        "spark.jars": ",".join(f"local:{path}" for path in _jars(lab)),
+        "spark.pyspark.python": str(lab.environment("spark").python),
+        "spark.executor.memory": str(wanted["executor_memory"]),
+        "spark.executor.extraJavaOptions": " ".join(("-Duser.timezone=UTC", *_JVM_OPTIONS)),
     }
 
 
