@@ -71,11 +71,11 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def store(postgres: str) -> Iterator[Store]:
+def store(postgres: str) -> Store:
     """Prepared collector in a database of its own."""
     with psycopg.connect(host=postgres, user="lineage", dbname="postgres", autocommit=True) as server:
         server.execute("drop database if exists collector")
         server.execute("create database collector")
     found = Store(lambda: psycopg.connect(host=postgres, user="lineage", dbname="collector"), Path("/lake"))
     assert found.prepare()
-    yield found
+    return found

@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.lineage.conftest import MARTS
 
 from quintet.catalogue import Layer, tables
 from quintet.catalogue.gold import described
 from quintet.errors import InputError
 from quintet.lineage import dbtflow
 from quintet.lineage.model import Flow, Kind, Link
-from tests.lineage.conftest import MARTS
 
 GOLD = "iceberg.gold_lakehouse"
 #: Columns of gold that are made of no column: counts of rows and names of methods.

@@ -34,7 +34,7 @@ class Answers:
     @cached_property
     def known(self) -> dict[str, Entry]:
         """The catalogue by name."""
-        return {entry.name: entry for entry in entries(self._lab.path("app"))}
+        return {entry.name: entry for entry in entries()}
 
     @cached_property
     def graph(self) -> Graph:
@@ -154,7 +154,7 @@ class Answers:
 
     def _contracts(self) -> list[Contract]:
         try:
-            return list(read_contracts(self._lab.path("app") / "contracts").values())
+            return list(read_contracts().values())
         except QuintetError:
             return []
 
