@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from flink_definitions import make_definition
 from flink_server import FlinkServer, flink_server
 from labs import lab_below
 from postgres_server import PASSWORD, postgres_server
-from quintet.flink.definition import JobDefinition, Thresholds
+from quintet.flink.definition import JobDefinition
 from quintet.settings import Lab
 
 KAFKA = {"security_protocol": "SASL_PLAINTEXT", "mechanism": "SCRAM-SHA-512", "user": "quintet", "admin": "admin"}
@@ -52,18 +53,3 @@ def definition(request: pytest.FixtureRequest) -> JobDefinition:
     """A job of its own for every test: the ledger is one for all of them."""
     name = request.node.name.split("[")[0][-60:]
     return make_definition(name)
-
-
-def make_definition(name: str, *, insert: str = "INSERT INTO b SELECT n FROM a", **more: object) -> JobDefinition:
-    values = {
-        "slug": "lakehouse",
-        "name": name,
-        "description": "Numbers",
-        "owner": "somebody",
-        "sources": ("t",),
-        "sinks": ("b",),
-        "compatibility": "none",
-        "statements": ("CREATE TEMPORARY TABLE a (n INT) WITH ('s' = '{{ kafka.servers }}')", insert),
-        "alerts": Thresholds(),
-    }
-    return JobDefinition(**{**values, **more})  # type: ignore[arg-type]

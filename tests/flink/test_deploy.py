@@ -176,15 +176,11 @@ def test_a_version_that_restarts_for_ever_is_rolled_back_too(site: Site, definit
 
     def submit(given: Mapping[str, str], _: str) -> Job:
         is_bad = f"quintet.version:{bad.version}" in given["pipeline.global-job-parameters"]
-        job = Job(given["pipeline.name"])
-        return (
-            Job(given["pipeline.name"], state="RESTARTING", completed=0, restarts=3, failures=[trace])
-            if is_bad
-            else job
-        )
+        bad_job = Job(given["pipeline.name"], state="RESTARTING", completed=0, failures=[trace] * 3)
+        return bad_job if is_bad else Job(given["pipeline.name"])
 
     site.cluster.on_submit = submit
-    with pytest.raises(RolledBackError, match=r"after 3 restarts: ArithmeticException: / by zero \(in Source: numbers"):
+    with pytest.raises(RolledBackError, match=r"after 3 failures: ArithmeticException: / by zero \(in Source: numbers"):
         site.deploy(bad)
     assert site.cluster.jobs[site.history(definition)[1].job_id].state == "CANCELED"
     assert len(site.cluster.running(definition.full_name)) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conftest import make_definition  # type: ignore[import-not-found]
+from flink_definitions import make_definition
 from flink_server import REFUSED, RESTORE_FAILED, FlinkServer, Job
 from labs import lab_below
 from quintet.errors import ServiceDownError

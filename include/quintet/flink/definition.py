@@ -41,8 +41,8 @@ class Thresholds:
     checkpoint_age_s: int = 180
     #: Checkpoints that failed since the last one that was completed.
     checkpoint_failures: int = 3
-    #: Restarts between two looks.
-    restarts: int = 3
+    #: Restarts between two looks; a TaskManager that is away for half a minute makes several.
+    restarts: int = 10
     #: Share of the time that an operator waits for the next one, 0 to 1.
     back_pressure: float = 0.9
 

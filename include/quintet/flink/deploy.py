@@ -33,7 +33,7 @@ from quintet.flink.errors import (
 from quintet.flink.ledger import FAILED, RUNNING, STARTING, STOPPED, STOPPING, Generation, Ledger
 from quintet.flink.rest import FlinkRest, JobState
 from quintet.flink.topology import as_json, differences, from_json
-from quintet.flink.waits import EARLY, RESTARTS, Done, Wait, is_over
+from quintet.flink.waits import EARLY, FAILURES, Done, Wait, failures_of, is_over
 from quintet.settings import Lab
 
 __all__ = ["Deployer", "finish"]
@@ -269,10 +269,10 @@ class _Steps:
         if state.state == "RUNNING" and self._rest.checkpoints(found.job_id).completed:
             self._settle(found)
             return None
-        restarts = self._rest.restarts(found.job_id) if state.is_alive else 0
-        if state.is_alive and restarts < RESTARTS and datetime.now(UTC) < until:
+        failures = failures_of(self._rest, found.job_id) if state.is_alive else 0
+        if state.is_alive and failures < FAILURES and datetime.now(UTC) < until:
             return _wait("checkpoint", found, limit, until=until)
-        self._give_up(found, state, restarts, limit)
+        self._give_up(found, state, failures, limit)
         return None
 
     def _from_running(self, found: Generation) -> Done | Wait | None:
@@ -351,20 +351,17 @@ class _Steps:
             if entry.savepoint in kept[SAVEPOINTS:]:
                 self._ledger.change(entry, savepoint=None)
 
-    def _give_up(self, found: Generation, state: JobState, restarts: int, limit: int) -> None:
-        failures = self._rest.failures(found.job_id, limit=1)
-        if failures:
+    def _give_up(self, found: Generation, state: JobState, failures: int, limit: int) -> None:
+        if self._rest.failures(found.job_id, limit=1) or not state.is_alive:
             root = self._on.why(found)
-        elif state.is_alive:
+        else:
             told = self._rest.checkpoints(found.job_id).last_failure
             free, slots = self._rest.slots()
             root = f"no checkpoint within {limit} s" + (f": {told}" if told else "")
             root += f" ({free} of {slots} slots are free)"
-        else:
-            root = self._on.why(found)
         if state.is_alive:
             self._cancel(found)
-        again = f" after {restarts} restarts" if restarts else ""
+        again = f" after {failures} failures" if failures > 1 else ""
         message = f"{found.job}, version {found.version}, does not start{again}: {root}"
         self._fail(found, message, StreamFailedError(message, remedy="Mend the cause and deploy again"))
 

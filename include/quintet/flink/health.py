@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -60,24 +60,17 @@ class Finding:
 
 def observe(rest: FlinkRest, found: Generation) -> Health:
     """Measure one job. Raises ServiceDownError."""
-    known = {
-        "job": found.job,
-        "job_id": found.job_id,
-        "version": found.version,
-        "generation": found.number,
-        "phase": found.phase,
-    }
+    known = Health(found.job, found.job_id, found.version, found.number, found.phase, GONE, failure=found.error or "")
     try:
         job = rest.job(found.job_id)
-        if not job.is_alive or job.state in EARLY:
-            failures = rest.failures(found.job_id, limit=1)
-            return Health(**known, state=job.state, failure=failures[0].root if failures else "")
-        taken = rest.checkpoints(found.job_id)
         failures = rest.failures(found.job_id, limit=1)
+        known = replace(known, state=job.state, failure=failures[0].root if failures else "")
+        if not job.is_alive or job.state in EARLY:
+            return known
+        taken = rest.checkpoints(found.job_id)
         since = taken.latest.completed_at if taken.latest else job.started_at
-        return Health(
-            **known,
-            state=job.state,
+        return replace(
+            known,
             checkpoints=taken.completed,
             checkpoint_age_s=round((datetime.now(UTC) - since).total_seconds(), 1),
             checkpoint_ms=taken.latest.milliseconds if taken.latest else None,
@@ -87,10 +80,9 @@ def observe(rest: FlinkRest, found: Generation) -> Health:
             restarts=rest.restarts(found.job_id),
             back_pressure=round(rest.back_pressure(found.job_id), 3),
             consumer_lag=rest.pending_records(found.job_id),
-            failure=failures[0].root if failures else "",
         )
     except UnknownJobError:
-        return Health(**known, state=GONE, failure=found.error or "")
+        return known
 
 
 def judge(health: Health, definition: JobDefinition, *, restarts_before: int = 0) -> list[Finding]:

@@ -10,12 +10,14 @@ from typing import Any, Literal
 from quintet.flink.errors import UnknownJobError
 from quintet.flink.rest import FlinkRest
 
-__all__ = ["EARLY", "RESTARTS", "Done", "Wait", "is_over"]
+__all__ = ["EARLY", "FAILURES", "Done", "Wait", "failures_of", "is_over"]
 
 #: States in which the cluster cannot tell of checkpoints yet.
 EARLY = frozenset({"INITIALIZING", "CREATED"})
-#: Restarts before the first checkpoint after which a start has failed.
-RESTARTS = 3
+#: Failures before the first checkpoint after which a start has failed.
+FAILURES = 3
+#: What a job says while the TaskManager is away: it is started again by the service manager, and no fault of the job.
+_WITHOUT_SLOTS = "NoResourceAvailableException"
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,12 @@ class Done:
         return asdict(self)
 
 
+def failures_of(rest: FlinkRest, job_id: str) -> int:
+    """Failures of a job since it was submitted, but for those that only say that there is no TaskManager."""
+    told = rest.failures(job_id, limit=4 * FAILURES)
+    return sum(1 for failure in told if not failure.root.startswith(_WITHOUT_SLOTS))
+
+
 def is_over(rest: FlinkRest, wait: Mapping[str, Any]) -> bool:
     """Whether the deployment has something to do again, be it for a failure. Raises ServiceDownError."""
     waited = Wait(**wait)
@@ -69,7 +77,7 @@ def is_over(rest: FlinkRest, wait: Mapping[str, Any]) -> bool:
         job = rest.job(waited.job_id)
         if job.state in EARLY:
             return False
-        if not job.is_alive or rest.restarts(waited.job_id) >= RESTARTS:
+        if not job.is_alive or failures_of(rest, waited.job_id) >= FAILURES:
             return True
         return job.state == "RUNNING" and rest.checkpoints(waited.job_id).completed > 0
     except UnknownJobError:
