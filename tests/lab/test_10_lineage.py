@@ -1,4 +1,4 @@
-"""Lineage of what the earlier tests of the lab have run: from a line of a CSV file to a column of gold, by table and column.
+"""Lineage of what the earlier tests of the lab have run: from a CSV file to a column of gold.
 
 Also the door of the collector, its page, and one query over all stores.
 """

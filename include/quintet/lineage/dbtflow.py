@@ -109,12 +109,12 @@ def _flow(node: Mapping[str, Any], schemas: Schemas) -> Flow:
     target = table_of(node)
     job = f"dbt.{node['fqn'][-2] if len(node['fqn']) > 2 else node['package_name']}.{node['name']}"
     meta = node["config"].get("meta") or {}
-    told = {"description": (node.get("description") or "").partition("\n")[0], "owner": str(meta.get("owner", ""))}
+    told = (node.get("description") or "").partition("\n")[0], str(meta.get("owner", ""))
     try:
         query = trace(node["compiled_code"], schemas, dialect="trino")
     except QuintetError as error:
         # The table's origin is known all the same: what dbt says that it needs.
-        return Flow(job, tuple(_needed(node)), (target,), opaque={"*": error.message}, **told)
+        return Flow(job, tuple(_needed(node)), (target,), (), *told, opaque={"*": error.message})
     links = query.links(target)
     if node["resource_type"] == "snapshot":
         links += _history(node, target, query.tables)
@@ -123,7 +123,7 @@ def _flow(node: Mapping[str, Any], schemas: Schemas) -> Flow:
         for name in node["columns"]
         if name not in query.columns and not name.startswith("dbt_")
     }
-    return Flow(job, query.tables, (target,), links, opaque={**query.opaque, **missing}, **told)
+    return Flow(job, query.tables, (target,), links, *told, opaque={**query.opaque, **missing})
 
 
 def _history(node: Mapping[str, Any], target: str, sources: Iterable[str]) -> tuple[Link, ...]:

@@ -194,7 +194,7 @@ def _insert_event(connection: psycopg.Connection[Any], told: Told, body: Any) ->
         "insert into event (id, at, state, job, run_id, body) values (%s, %s, %s, %s, %s, %s) on conflict do nothing",
         [told.id, told.at, told.state, told.flow.job, told.run_id, json.dumps(body)],
     )
-    return done.rowcount == 1
+    return bool(done.rowcount)
 
 
 def _upsert_job(connection: psycopg.Connection[Any], told: Told) -> None:
