@@ -95,11 +95,11 @@ def deploy(lab: Lab, source: ChangeSource) -> str:
     done = "created" if have is None else "same" if have == wanted | {"name": name} else "changed"
     if done != "same":
         connect.put(name, wanted)
-    state = connect.state(name)
-    if done == "same" and state is not None and state.connector in {"STOPPED", "PAUSED"}:
+    state = None if have is None else connect.state(name)
+    if state is not None and state.connector in {"STOPPED", "PAUSED"}:
         connect.resume(name)
         done = "changed"
-    if done == "same" and state is not None and state.has_failed:
+    elif done == "same" and state is not None and state.has_failed:
         connect.restart(name)
         done = "changed"
     wait_until_running(lab, source)

@@ -44,5 +44,11 @@ def connect(lab: Lab, database: str, *, role: str | None = None, autocommit: boo
             f"PostgreSQL at {door.host}:{door.port} does not let {user} into {database} ({str(error).strip()})",
             remedy="Run: quintet doctor",
         ) from error
-    with connection:
-        yield connection
+    try:
+        with connection:
+            yield connection
+    except psycopg.OperationalError as error:
+        raise ServiceDownError(
+            f"PostgreSQL at {door.host}:{door.port} ended the connection of {user} ({str(error).strip()})",
+            remedy="Run: quintet doctor",
+        ) from error
