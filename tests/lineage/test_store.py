@@ -5,11 +5,14 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
-from quintet.lineage.errors import EventError
+from quintet.errors import ServiceDownError
+from quintet.lineage.errors import EventError, LineageError
 from quintet.lineage.events import job_event, run_event
 from quintet.lineage.model import Flow, Kind, Link
 from quintet.lineage.store import Store
@@ -28,6 +31,18 @@ def event(flow: Flow = FLOW, *, minutes: int = 0, **more: Any) -> Any:
 
 def test_preparing_twice_makes_the_tables_once(store: Store) -> None:
     assert store.prepare() is False
+
+
+def test_a_database_without_tables_is_told_with_the_remedy(postgres: str) -> None:
+    empty = Store(lambda: psycopg.connect(host=postgres, user="lineage", dbname="postgres"), Path("/lake"))
+    with pytest.raises(LineageError, match="make install"):
+        empty.flows()
+
+
+def test_a_database_that_is_away_is_told() -> None:
+    away = Store(lambda: psycopg.connect(host="/nowhere", user="lineage", dbname="lineage"), Path("/lake"))
+    with pytest.raises(ServiceDownError, match="does not answer"):
+        away.flows()
 
 
 def test_a_flow_comes_back_as_it_was_told(store: Store) -> None:

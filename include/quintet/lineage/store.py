@@ -17,6 +17,7 @@ from typing import Any
 import psycopg
 
 from quintet.errors import ServiceDownError
+from quintet.lineage.errors import LineageError
 from quintet.lineage.events import Told, read_event
 from quintet.lineage.model import Flow, Kind, Link
 from quintet.settings import Lab
@@ -185,8 +186,11 @@ class Store:
             ) from error
         connection.read_only = read_only
         # Leaving the block commits, or takes back what an error has left, and closes.
-        with connection:
-            yield connection
+        try:
+            with connection:
+                yield connection
+        except psycopg.errors.UndefinedTable as error:
+            raise LineageError("the lineage database has no tables yet", remedy="Run: make install") from error
 
 
 def _insert_event(connection: psycopg.Connection[Any], told: Told, body: Any) -> bool:
