@@ -21,6 +21,7 @@ EXPECTED = {
     "lakehouse_build_silver",
     "lakehouse_care_tables",
     "lakehouse_ingest_bronze",
+    "lakehouse_merge_shop_changes",
     "lakehouse_run_pipeline",
     "timeseries_backup_store",
     "timeseries_compact_blocks",

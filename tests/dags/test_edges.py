@@ -21,6 +21,7 @@ BUILT = [
     f"gold.models.{SNAPSHOT}_snapshot",
 ]
 GROUPS = {
+    "lakehouse_merge_shop_changes": ["approve_full_refresh", "check_capture", "land", "merge", "raise_held"],
     "lakehouse_ingest_bronze": INGEST,
     "lakehouse_build_silver": SILVER,
     "lakehouse_run_pipeline": [*INGEST, *SILVER, "gold.find_changes", "gold.check_trino", *BUILT, "gold.announce"],
@@ -158,12 +159,14 @@ def test_only_one_run_at_a_time_may_write_silver(dags: dict[str, Any]) -> None:
         for task_id in ("silver.gate", "silver.build"):
             assert dags[dag_id].get_task(task_id).pool == "spark"
     assert dags["lakehouse_care_tables"].get_task("care.tables").pool == "spark"
+    assert dags["lakehouse_merge_shop_changes"].get_task("merge").pool == "spark"
 
 
 def test_switching_a_scheduled_dag_on_starts_no_run_for_the_past(dags: dict[str, Any]) -> None:
     scheduled = [dag for dag in dags.values() if dag.timetable.__class__.__name__.startswith("Cron")]
     assert {dag.dag_id for dag in scheduled} == {
         "lakehouse_ingest_bronze",
+        "lakehouse_merge_shop_changes",
         "lakehouse_care_tables",
         "timeseries_load_points",
         "timeseries_retain_blocks",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from airflow.sdk import TriggerRule
+
 from quintet.airflow.lakehouse import SPARK
-from quintet.airflow.operators import CallOperator, SparkJobOperator
+from quintet.airflow.operators import ApproveFullRefresh, CallOperator, SparkJobOperator
 
 __all__ = ["merge_changes"]
 
@@ -12,7 +14,18 @@ _STEPS = "quintet.lakehouse.shop.pipeline"
 
 def merge_changes() -> None:
     """Check the capture, land what is in the topics, merge it; tell at last what waits for its contract."""
-    check = CallOperator(task_id="check_capture", function=f"{_STEPS}:check_capture", environment="streaming")
+    approve = ApproveFullRefresh(
+        task_id="approve_full_refresh",
+        body="The copies of the shop's tables and the history of its customers are made anew from the change log.\n\n"
+        "Each table is empty until its changes are merged.",
+    )
+    check = CallOperator(
+        task_id="check_capture",
+        function=f"{_STEPS}:check_capture",
+        environment="streaming",
+        # The approval is skipped in an ordinary run.
+        trigger_rule=TriggerRule.NONE_FAILED,
+    )
     land = CallOperator(
         task_id="land",
         function=f"{_STEPS}:land_changes",
@@ -31,5 +44,6 @@ def merge_changes() -> None:
         arguments={"landed": land.output},
         environment="streaming",
     )
-    # The order that must not change: a broken contract is told after everything else has gone its way.
-    check >> land >> merge >> held
+    # Orders that must not change: approval before anything is thrown away, and a broken contract is told after
+    # everything else has gone its way.
+    approve >> check >> land >> merge >> held
