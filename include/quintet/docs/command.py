@@ -18,7 +18,7 @@ progress, warnings and errors go to the standard error. An error says what faile
 """
 
 #: Type of a parameter -> the word for its value.
-WORDS = {int: "NUMBER", str: "TEXT", Path: "PATH"}
+WORDS = {int: "NUMBER", float: "NUMBER", str: "TEXT", Path: "PATH"}
 
 
 def verbs() -> Iterator[tuple[str, Any]]:
