@@ -8,6 +8,7 @@ from quintet.catalogue import PROJECTS, Layer, Table, tables
 from quintet.catalogue.gold import described
 from quintet.catalogue.metrics import metric_page
 from quintet.docs.command import command_page
+from quintet.products.page import product_page
 
 __all__ = ["documents"]
 
@@ -24,6 +25,7 @@ def documents(root: Path) -> dict[Path, str]:
         readme: f"{before}{START}\n{_projects()}{END}{after}",
         root / "docs" / "tables.md": _tables(root / "dbt" / "models" / "marts"),
         root / "docs" / "metrics.md": metric_page(),
+        root / "docs" / "products.md": product_page(root / "contracts"),
         root / "docs" / "cli.md": command_page(),
     }
 
