@@ -276,7 +276,19 @@ def test_an_upgrade_survives_the_loss_of_the_jobmanager_between_savepoint_and_st
     assert (done.version, done.started_from) == (new.version, newest.as_uri())
 
 
-def test_a_savepoint_that_fails_leaves_the_job_as_it_is(site: Site, definition: JobDefinition) -> None:
+def test_a_job_that_cannot_take_a_savepoint_is_upgraded_from_its_newest_checkpoint(
+    site: Site, definition: JobDefinition
+) -> None:
+    done = site.deploy(definition)
+    site.cluster.jobs[done.job_id].savepoint_error = "java.io.IOException: No space left\n\tat a.B.c(D.java)"
+    newest = site.checkpoint(site.history(definition)[0], 7)
+    upgraded = site.deploy(other(definition))
+    assert (upgraded.reason, upgraded.started_from) == ("upgrade", newest.as_uri())
+    assert site.cluster.jobs[done.job_id].state == "CANCELED"
+    assert any("No space left" in line for line in site.told)
+
+
+def test_without_savepoint_and_checkpoint_the_job_stays_as_it_is(site: Site, definition: JobDefinition) -> None:
     done = site.deploy(definition)
     site.cluster.jobs[done.job_id].savepoint_error = "java.io.IOException: No space left\n\tat a.B.c(D.java)"
     with pytest.raises(StreamFailedError, match="No space left"):

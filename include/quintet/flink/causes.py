@@ -23,7 +23,7 @@ def root_cause(trace: str) -> str:
     """Class and message of the last cause of a stack trace, without packages and frames; "" for an empty one."""
     # A wrapped trace may end with text of its wrapper: the last part that says something.
     for part in reversed(_CAUSE.split(trace)):
-        kept = []
+        kept: list[str] = []
         for line in part.splitlines():
             if _FRAME.match(line):
                 if kept:

@@ -103,7 +103,7 @@ class Deployer:
         """Stop a job with a savepoint, from which a later deployment goes on.
 
         Raises:
-            StreamFailedError: the savepoint failed; the job runs on.
+            StreamFailedError: the savepoint failed, and there is no checkpoint either; the job runs on.
 
         """
         with self._ledger.locked(job):
@@ -187,7 +187,7 @@ class Deployer:
         return _wait("savepoint", found, SAVEPOINT_SECONDS, trigger)
 
     def follow_savepoint(self, found: Generation) -> Wait | None:
-        """Look how the savepoint that ends a generation gets on. Raises StreamFailedError when it failed."""
+        """Look how the savepoint that ends a generation gets on; raises as `stop`."""
         trigger = str(found.trigger_id)
         try:
             taken = self._rest.savepoint_state(found.job_id, trigger)
@@ -200,15 +200,39 @@ class Deployer:
             return _wait("savepoint", found, SAVEPOINT_SECONDS, trigger)
         if not taken.is_done:
             return _wait("savepoint", found, SAVEPOINT_SECONDS, trigger)
-        if taken.error:
+        path = taken.path or self._checkpoint_instead(found, taken.error)
+        self._ledger.change(found, phase=STOPPED, savepoint=path, ended_at=datetime.now(UTC))
+        self._log(f"{found.job}: stopped, its state is in {path}")
+        return None
+
+    def cancel(self, found: Generation) -> None:
+        """End a generation without a savepoint. Raises FlinkError when it does not end."""
+        self._rest.cancel(found.job_id)
+        end = time.monotonic() + CANCEL_SECONDS
+        while time.monotonic() < end:
+            state = self.state_of(found)
+            if state is None or not state.is_alive:
+                return
+            time.sleep(PAUSE)
+        raise FlinkError(f"{found.job} does not end when it is cancelled", remedy="quintet logs flink-taskmanager")
+
+    def _checkpoint_instead(self, found: Generation, error: str) -> str:
+        """End a job whose savepoint failed, for it fails itself, perhaps: its newest checkpoint is as good.
+
+        Sinks publish at checkpoints, so that nothing behind it was seen by anybody.
+        """
+        newest = retained.latest_checkpoint(self._lab, found.job_id) or found.started_from
+        if newest is None:
             self._ledger.change(found, phase=RUNNING)
             raise StreamFailedError(
-                f"{found.job} could not be stopped, its savepoint failed: {taken.error}",
+                f"{found.job} could not be stopped, its savepoint failed and it has no checkpoint: {error}",
                 remedy="It runs on or is restarted by Flink. Mend the cause and deploy again",
             )
-        self._ledger.change(found, phase=STOPPED, savepoint=taken.path, ended_at=datetime.now(UTC))
-        self._log(f"{found.job}: stopped, its state is in {taken.path}")
-        return None
+        self._log(f"{found.job}: no savepoint ({error}), its newest checkpoint is taken instead")
+        state = self.state_of(found)
+        if state is not None and state.is_alive:
+            self.cancel(found)
+        return retained.latest_checkpoint(self._lab, found.job_id) or newest
 
 
 class _Steps:
@@ -305,7 +329,7 @@ class _Steps:
     def _begin_fresh(self, found: Generation) -> None:
         state = self._on.state_of(found)
         if state is not None and state.is_alive:
-            self._cancel(found)
+            self._on.cancel(found)
         if found.phase in {STARTING, RUNNING, STOPPING}:
             note = "ended for a start without state"
             self._ledger.change(found, phase=STOPPED, error=note, ended_at=datetime.now(UTC))
@@ -344,7 +368,8 @@ class _Steps:
         older = [entry for entry in self._ledger.history(found.job) if entry.number < found.number]
         for entry in older:
             retained.forget(self._lab, entry.job_id)
-        kept = [entry.savepoint for entry in older if entry.savepoint]
+        folder = retained.savepoints_folder(self._lab, found.job)
+        kept = [entry.savepoint for entry in older if entry.savepoint and entry.savepoint.startswith(folder)]
         for path in kept[SAVEPOINTS:]:
             self._rest.dispose(path)
         for entry in older:
@@ -360,7 +385,7 @@ class _Steps:
             root = f"no checkpoint within {limit} s" + (f": {told}" if told else "")
             root += f" ({free} of {slots} slots are free)"
         if state.is_alive:
-            self._cancel(found)
+            self._on.cancel(found)
         again = f" after {failures} failures" if failures > 1 else ""
         message = f"{found.job}, version {found.version}, does not start{again}: {root}"
         self._fail(found, message, StreamFailedError(message, remedy="Mend the cause and deploy again"))
@@ -410,16 +435,6 @@ class _Steps:
 
     def _recovery(self, found: Generation) -> str | None:
         return retained.latest_checkpoint(self._lab, found.job_id) or found.savepoint or found.started_from
-
-    def _cancel(self, found: Generation) -> None:
-        self._rest.cancel(found.job_id)
-        end = time.monotonic() + CANCEL_SECONDS
-        while time.monotonic() < end:
-            state = self._on.state_of(found)
-            if state is None or not state.is_alive:
-                return
-            time.sleep(PAUSE)
-        raise FlinkError(f"{found.job} does not end when it is cancelled", remedy="quintet logs flink-taskmanager")
 
 
 def finish(rest: FlinkRest, call: Callable[[], Done | Wait]) -> Done:
