@@ -145,15 +145,46 @@ def test_a_parser_remembers_its_series_over_bodies_and_beyond_the_size_of_its_fi
     parser = LineParser()
     body = "\n".join(f"m,id={number} f={number} 1" for number in range(10_000)).encode()
     first, second = parser.parse(body), parser.parse(body)
-    assert first.batch.labels == second.batch.labels
+    assert first.batch.narrowed().labels == second.batch.narrowed().labels
     assert first.batch.values.tolist() == list(range(10_000))
     assert [dict(first.batch.labels[one])["id"] for one in first.batch.series[[0, 9_999]]] == ["0", "9999"]
-    assert parser.parse(b"m,id=9999 f=1 1").batch.labels == [first.batch.labels[first.batch.series[-1]]]
+    (found,) = parser.parse(b"m,id=9999 f=1 1").batch.narrowed().labels
+    assert found is first.batch.labels[first.batch.series[-1]]
 
 
 def test_a_body_holds_the_labels_of_its_own_series_only() -> None:
     parse("other,a=b f=1 1")
-    assert parse("one,a=b f=1 1").batch.labels == [(("__name__", "one_f"), ("a", "b"))]
+    assert parse("one,a=b f=1 1").batch.narrowed().labels == ((("__name__", "one_f"), ("a", "b")),)
+
+
+#: Series and fields that begin or end alike, hold escapes, or are refused.
+HEADS = ["m", "m,a=b", "m,a=bc", "m,a=b\\ c", "m,a=b\\\\", "m\\ ,a=b", "m,a=", "mm", "#m", ",a=b"]
+FIELDS = ["f=1", "f=1i,g=2", "g=2,f=1.5", "f\\ =1", "f\\==1,f=2", "ff=t", "f=x", 'f="s"', "f=1,g", "=1"]
+LINE = st.builds(
+    "{}{}{}{}".format,
+    st.sampled_from(HEADS),
+    st.sampled_from([" ", "  ", "\\ "]),
+    st.sampled_from(FIELDS),
+    st.sampled_from([" 5", "", " 9223372036854775807", " 9223372036854775808", " 99999999999999999999", " x"]),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(LINE, max_size=12), min_size=1, max_size=4))
+def test_a_parser_that_has_seen_other_bodies_reads_a_body_as_a_new_one_does(bodies: list[list[str]]) -> None:
+    known = LineParser()
+    for lines in [*bodies, *bodies]:
+        body = "\n".join(lines).encode()
+        found, expected = (parser.parse(body, now=NOW) for parser in (known, LineParser()))
+        assert found.errors == expected.errors
+        for one, other in zip(_rows(found), _rows(expected), strict=True):
+            assert one == other
+
+
+def _rows(parsed: Parsed) -> list[tuple[object, ...]]:
+    batch = parsed.batch
+    labels = [batch.labels[series] for series in batch.series.tolist()]
+    return list(zip(labels, batch.timestamps.tolist(), batch.values.tolist(), strict=True))
 
 
 NAMES = st.text(st.characters(exclude_characters="\\\n", exclude_categories=["Cs"]), min_size=1, max_size=8)
@@ -183,7 +214,7 @@ def test_any_text_is_points_and_errors_and_never_a_failure(pieces: list[str]) ->
     lines = [error.line for error in parsed.errors]
     assert lines == sorted(set(lines))
     assert not lines or lines[-1] <= text.count("\n") + 1
-    assert all(labels[0][0] for labels in parsed.batch.labels)
+    assert all(labels[0][0] for labels in parsed.batch.narrowed().labels)
     assert len(parsed.batch.series) == len(parsed.batch.timestamps) == len(parsed.batch.values)
 
 

@@ -18,7 +18,9 @@ from quintet.timeseries.bodies import BodyError
 from quintet.timeseries.errors import PointsRefusedError
 from quintet.timeseries.model import Batch, Labels, Matcher, labels_of
 from quintet.timeseries.remote import (
+    KnownSeries,
     ReadQuery,
+    _labels,
     compress,
     decompress,
     encode_read_response,
@@ -59,12 +61,55 @@ WORDS = st.binary(min_size=8, max_size=8).map(lambda raw: struct.unpack("<d", ra
 @given(st.lists(st.tuples(LABELS, st.integers(-(2**43), 2**43), WORDS), max_size=20))
 def test_what_is_encoded_is_what_is_read_to_the_last_bit(points: list[tuple[Labels, int, float]]) -> None:
     sent = batch(points)
-    found = read_write(decompress(compress(encode_write(sent)), 10**6), {})
+    found = read_write(decompress(compress(encode_write(sent)), 10**6), KnownSeries())
     order = np.argsort(sent.series, kind="stable")
-    assert list(found.labels) == list(sent.labels)
-    assert found.series.tolist() == sent.series[order].tolist()
+    expected = [sent.labels[number] for number in sent.series[order].tolist()]
+    assert [found.labels[number] for number in found.series.tolist()] == expected
     assert found.timestamps.tolist() == sent.timestamps[order].tolist()
     assert found.values.tobytes() == sent.values[order].tobytes()
+
+
+#: Labels as no encoder that follows the specification writes them, and some that it does.
+PIECES = st.sampled_from(
+    [
+        label("a", "1"),
+        label("b", "2"),
+        label("a", ""),
+        label("", "1"),
+        label("ü", "1"),
+        label("b", "\x7f"),
+        field(1, field(2, b"1") + field(1, b"c")),
+        field(1, field(1, b"d")),
+        field(1, field(1, b"e") + field(2, b"5") + field(3, b"6")),
+        field(1, field(1, b"f") + b"\x10\x05"),
+        field(1, field(1, b"\xff") + field(2, b"1")),
+        b"\x0a\x7f",
+        b"\x08\x01",
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(PIECES, max_size=4))
+def test_labels_are_the_same_whether_they_are_sliced_or_read_field_by_field(pieces: list[bytes]) -> None:
+    key = b"".join(pieces)
+    known = KnownSeries()
+    spans = np.array([[3, 3 + len(key)]], np.int64)
+    try:
+        expected = _labels(key)
+    except (BodyError, PointsRefusedError) as error:
+        with pytest.raises(type(error)):
+            known.numbers(b"xyz" + key, spans)
+    else:
+        assert known.numbers(b"xyz" + key, spans).tolist() == [0]
+        assert known.table[0] == expected
+
+
+def test_a_series_that_is_twice_in_a_request_has_one_number() -> None:
+    one = encode_write(batch([(labels_of({"__name__": "m"}), 5, 1.5)]))
+    found = read_write(one + one, KnownSeries())
+    assert found.series.tolist() == [0, 0]
+    assert len(found.labels) == 1
 
 
 @settings(max_examples=200, deadline=None)
@@ -73,7 +118,7 @@ def test_damaged_bytes_are_refused_and_never_a_failure(garbage: bytes, place: in
     good = bytearray(encode_write(batch([(labels_of({"__name__": "m", "a": "b"}), 5, 1.5)])))
     good[place % len(good)] = byte
     for message in (garbage, bytes(good), bytes(good[: place % len(good)])):
-        for read in (lambda body: read_write(body, {}), read_queries, lambda body: decompress(body, 1000)):
+        for read in (lambda body: read_write(body, KnownSeries()), read_queries, lambda body: decompress(body, 1000)):
             try:
                 read(message)
             except (BodyError, PointsRefusedError):
@@ -81,7 +126,7 @@ def test_damaged_bytes_are_refused_and_never_a_failure(garbage: bytes, place: in
 
 
 def test_labels_of_a_known_series_are_read_once() -> None:
-    known: dict[bytes, Labels] = {}
+    known = KnownSeries()
     message = encode_write(batch([(labels_of({"__name__": "m", "a": "b"}), 5, 1.5)]))
     assert read_write(message, known).labels[0] is read_write(message, known).labels[0]
     assert len(known) == 1
@@ -89,8 +134,8 @@ def test_labels_of_a_known_series_are_read_once() -> None:
 
 def test_labels_are_put_in_order_and_empty_ones_left_out() -> None:
     message = field(1, label("b", "2") + label("a", "1") + label("c", "") + field(2, b"\x09" + bytes(8) + b"\x10\x05"))
-    found = read_write(message, {})
-    assert found.labels == [(("a", "1"), ("b", "2"))]
+    found = read_write(message, KnownSeries())
+    assert list(found.labels) == [(("a", "1"), ("b", "2"))]
     assert found.timestamps.tolist() == [5 * MS]
 
 
@@ -105,13 +150,13 @@ def test_labels_are_put_in_order_and_empty_ones_left_out() -> None:
 )
 def test_series_that_cannot_be_stored_are_refused_with_the_reason(message: bytes, what: str) -> None:
     with pytest.raises(PointsRefusedError, match=what):
-        read_write(message, {})
+        read_write(message, KnownSeries())
 
 
 def test_exemplars_and_metadata_are_skipped() -> None:
     sample = field(2, b"\x09" + struct.pack("<d", 2.5) + b"\x10\x05")
     message = field(3, b"\x08\x01") + field(1, label("a", "1") + sample + field(3, b"\x09" + bytes(8)))
-    assert read_write(message, {}).values.tolist() == [2.5]
+    assert read_write(message, KnownSeries()).values.tolist() == [2.5]
 
 
 def test_a_message_larger_than_the_limit_is_not_unpacked() -> None:
@@ -149,7 +194,7 @@ def test_a_read_response_has_one_point_for_each_millisecond() -> None:
     )
     message = encode_read_response([store.scan(*EVERYTHING)])
     # A result is one field of the response, and has the form of a write request.
-    assert read_write(message[2:], {}).values.tolist() == [1.0, 2.0]
+    assert read_write(message[2:], KnownSeries()).values.tolist() == [1.0, 2.0]
 
 
 def test_the_service_takes_remote_writes_and_answers_remote_reads() -> None:
@@ -162,14 +207,14 @@ def test_the_service_takes_remote_writes_and_answers_remote_reads() -> None:
             content=compress(read_request((0, "__name__", "m"), (0, "a", "1"), start=1000, end=1100)),
         )
         assert answer.headers["content-encoding"] == "snappy"
-        found = read_write(_first(decompress(answer.content, 10**6)), {})
+        found = read_write(_first(decompress(answer.content, 10**6)), KnownSeries())
         damaged = client.post("/api/v1/write", content=b"\xff\xff")
         newer = client.post(
             "/api/v1/write", headers={"Content-Type": "application/x-protobuf;proto=io.prometheus.write.v2.Request"}
         )
         assert 'points_written_total{protocol="remote"} 300' in client.get("/metrics").text
     assert store.stats().points_head == 300
-    assert found.labels == [(("__name__", "m"), ("a", "1"))]
+    assert list(found.labels) == [(("__name__", "m"), ("a", "1"))]
     assert found.values.tolist() == [n / 2 for n in range(1, 101, 3)]
     assert (damaged.status_code, damaged.json()["status"]) == (400, "error")
     assert newer.status_code == 415

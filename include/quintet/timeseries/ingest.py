@@ -11,9 +11,9 @@ from quintet.timeseries.bodies import gunzip
 from quintet.timeseries.counters import Counters
 from quintet.timeseries.errors import CardinalityError, PointsRefusedError
 from quintet.timeseries.lineprotocol import PRECISIONS, LineError, LineParser, Precision
-from quintet.timeseries.model import Batch, Labels
+from quintet.timeseries.model import Batch
 from quintet.timeseries.quotas import PointQuota
-from quintet.timeseries.remote import decompress, read_write
+from quintet.timeseries.remote import KnownSeries, decompress, read_write
 from quintet.timeseries.storage import Storage
 
 __all__ = ["Ingest", "PartialWriteError", "precision_of"]
@@ -82,9 +82,9 @@ class Ingest:
 
         """
         self.quota.take(name, 0)
-        known: dict[bytes, Labels] | None = getattr(self._threads, "known", None)
+        known: KnownSeries | None = getattr(self._threads, "known", None)
         if known is None or len(known) > _KNOWN_SERIES:
-            known = self._threads.known = {}
+            known = self._threads.known = KnownSeries()
         batch = read_write(decompress(body, self.body_limit), known)
         if len(batch):
             self.quota.take(name, len(batch))

@@ -11,14 +11,17 @@ import numpy.typing as npt
 from quintet.timeseries.errors import PointsRefusedError
 from quintet.timeseries.head import Head
 from quintet.timeseries.logrecord import decode_points, decode_series, encode_points, encode_series
-from quintet.timeseries.model import MAX_TIME, MIN_TIME, Batch, Labels, Options
+from quintet.timeseries.model import MAX_TIME, MIN_TIME, Batch, Labels, LabelTable, Options
 from quintet.timeseries.seriescount import SeriesCount
 from quintet.timeseries.wal import POINTS, SERIES, Replay, Wal, replay, segments
 
 __all__ = ["Intake", "columns_of"]
 
-#: Tuples of labels whose numbers are remembered: one for each kind of batch that writers repeat.
+#: Tuples and tables of labels whose numbers are remembered: one for each kind of batch that writers repeat.
 _REMEMBERED = 64
+#: In place of the number of a series that the head does not hold.
+_UNKNOWN = np.uint32(2**32 - 1)
+_NOBODY = np.empty(0, np.uint32)
 #: Series of one record of the log.
 _SERIES_OF_RECORD = 10_000
 
@@ -65,6 +68,7 @@ class Intake:
         self.newest = newest
         self.refused = 0
         self._resolved: dict[int, tuple[Sequence[Labels], npt.NDArray[np.uint32]]] = {}
+        self._tables: dict[int, tuple[LabelTable, npt.NDArray[np.uint32]]] = {}
         self._numbers: npt.NDArray[np.uint32] = np.empty(0, np.uint32)
         self.replayed: Replay = replay(
             self._folder,
@@ -119,11 +123,31 @@ class Intake:
         self.refused += len(batch) - len(timestamps)
         if not len(timestamps):
             return 0, 0
-        numbers = self._resolve(batch.labels)[series]
+        numbers = self._numbered(batch.labels, series)
         position = self.wal.append(POINTS, encode_points(numbers, timestamps, values))
         self.head.insert(numbers, timestamps, values)
         self.newest = max(self.newest, int(timestamps.max()))
         return len(timestamps), position
+
+    def _numbered(self, labels: Sequence[Labels], series: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+        """Numbers in the head of the series of each point."""
+        if not isinstance(labels, LabelTable):
+            return self._resolve(labels)[series]
+        place, (table, found) = id(labels), self._tables.get(id(labels), (labels, _NOBODY))
+        if table is not labels or len(found) < len(labels):
+            grown = np.full(2 * len(labels), _UNKNOWN, np.uint32)
+            grown[: len(found)] = found if table is labels else _UNKNOWN
+            if place not in self._tables and len(self._tables) >= _REMEMBERED:
+                self._tables.pop(next(iter(self._tables)))
+            self._tables[place] = labels, grown
+            found = grown
+        numbers = found[series]
+        unknown = numbers == _UNKNOWN
+        if unknown.any():
+            missing = np.unique(series[unknown])
+            found[missing] = self._resolve([labels[number] for number in missing.tolist()])
+            numbers = found[series]
+        return numbers
 
     def _resolve(self, labels: Sequence[Labels]) -> npt.NDArray[np.uint32]:
         remembered = self._resolved.get(id(labels))
@@ -148,4 +172,5 @@ class Intake:
         segment = self.wal.rotate()
         old, self.head = self.head, Head(self._options.head_points)
         self._resolved.clear()
+        self._tables.clear()
         return old, segment

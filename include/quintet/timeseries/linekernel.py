@@ -1,8 +1,9 @@
 """The compiled scan of line protocol: bytes to columns of points, with a table of the series met so far.
 
 The scan knows the syntax of a line; what a series key means (tags, their escapes, UTF-8) is read once per new key in
-`quintet.timeseries.lineprotocol`. Series keys are found by hash and compared byte by byte, so that two keys never
-meet in one series whatever their hashes.
+`quintet.timeseries.lineprotocol`. Senders send their series in one order again and again: the key that came after this
+one last time is compared first, and only where it is another one is the key read byte by byte and found by hash. Keys
+are compared whole in both cases, so that two keys never meet in one series whatever their hashes.
 """
 
 from __future__ import annotations
@@ -54,6 +55,9 @@ class KeyTable:
     slots: npt.NDArray[np.int32] = field(default_factory=lambda: np.full(1 << 12, -1, np.int32))
     hashes: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(1 << 11, np.uint64))
     ends: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((1 << 11) + 1, np.int64))
+    #: Length of each key's series bytes, and the key that came after key - 1 last time; 0 for the first of a body.
+    heads: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros(1 << 11, np.int32))
+    after: npt.NDArray[np.int32] = field(default_factory=lambda: np.full((1 << 11) + 1, -1, np.int32))
     arena: npt.NDArray[np.uint8] = field(default_factory=lambda: np.empty(1 << 18, np.uint8))
     keys: int = 0
     used: int = 0
@@ -64,6 +68,8 @@ class KeyTable:
             self.slots = np.full(2 * len(self.slots), -1, np.int32)
             self.hashes = np.concatenate([self.hashes, np.empty(len(self.hashes), np.uint64)])
             self.ends = np.concatenate([self.ends, np.zeros(len(self.ends) - 1, np.int64)])
+            self.heads = np.concatenate([self.heads, np.zeros(len(self.heads), np.int32)])
+            self.after = np.concatenate([self.after, np.full(len(self.after) - 1, -1, np.int32)])
             _rehash(self.slots, self.hashes, self.keys)
         else:
             self.arena = np.concatenate([self.arena, np.empty(len(self.arena), np.uint8)])
@@ -84,7 +90,24 @@ def _rehash(slots, hashes, keys):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _find(text, start, middle, name, end, hash_, slots, hashes, ends, arena, progress):  # type: ignore[no-untyped-def]
+def _equal(text, start, arena, offset, length):  # type: ignore[no-untyped-def]
+    """Whether text[start:start + length] is arena[offset:offset + length]; compares many bytes at once."""
+    one, other = text[start : start + length], arena[offset : offset + length]
+    different = np.uint8(0)
+    for index in range(length):
+        different |= one[index] ^ other[index]
+    return different == 0
+
+
+@kernel
+def _hash(text, start, end, hash_):  # type: ignore[no-untyped-def]
+    for index in range(start, end):
+        hash_ = (hash_ ^ np.uint64(text[index])) * _FNV_PRIME
+    return hash_
+
+
+@kernel
+def _find(text, start, middle, name, end, hash_, slots, hashes, ends, heads, arena, progress):  # type: ignore[no-untyped-def]
     """Number of the key text[start:middle], text[name:end]; a new one is added; -1 when there is no room."""
     mask = np.uint64(len(slots) - 1)
     slot = hash_ & mask
@@ -94,19 +117,12 @@ def _find(text, start, middle, name, end, hash_, slots, hashes, ends, arena, pro
         key = slots[slot]
         if hashes[key] == hash_ and ends[key + 1] - ends[key] == length:
             offset = ends[key]
-            same = True
-            for index in range(head):
-                if arena[offset + index] != text[start + index]:
-                    same = False
-                    break
-            if same and arena[offset + head] == _NEWLINE:
-                offset += head + 1
-                for index in range(end - name):
-                    if arena[offset + index] != text[name + index]:
-                        same = False
-                        break
-                if same:
-                    return key
+            if (
+                heads[key] == head
+                and _equal(text, start, arena, offset, head)
+                and _equal(text, name, arena, offset + head + 1, end - name)
+            ):
+                return key
         slot = (slot + np.uint64(1)) & mask
     keys = progress[KEYS]
     if keys >= len(hashes) or progress[ARENA] + length > len(arena):
@@ -117,6 +133,7 @@ def _find(text, start, middle, name, end, hash_, slots, hashes, ends, arena, pro
     arena[offset + head + 1 : offset + length] = text[name:end]
     hashes[keys] = hash_
     ends[keys + 1] = offset + length
+    heads[keys] = head
     slots[slot] = keys
     progress[KEYS] = keys + 1
     progress[ARENA] = offset + length
@@ -169,11 +186,19 @@ def _time(text, start, end, scale, out):  # type: ignore[no-untyped-def]
     value = np.int64(0)
     limit = _MAX // scale
     beyond = False
+    safe = min(end, position + 18)  # so many digits are an int64
+    while position < safe:
+        digit = np.int64(text[position]) - 48
+        if digit < 0 or digit > 9:
+            return _BAD_TIME
+        value = value * 10 + digit
+        position += 1
+    beyond = value > limit
     while position < end:
         digit = np.int64(text[position]) - 48
         if digit < 0 or digit > 9:
             return _BAD_TIME
-        if value > (limit - digit) // 10:
+        if beyond or value > (limit - digit) // 10:
             beyond = True
             value = 0
         value = value * 10 + digit
@@ -186,7 +211,23 @@ def _time(text, start, end, scale, out):  # type: ignore[no-untyped-def]
 
 @kernel
 def scan_lines(  # type: ignore[no-untyped-def]
-    text, scale, now, seed, slots, hashes, ends, arena, progress, series, times, values, lines, errors, undecided
+    text,
+    scale,
+    now,
+    seed,
+    slots,
+    hashes,
+    ends,
+    heads,
+    after,
+    arena,
+    progress,
+    series,
+    times,
+    values,
+    lines,
+    errors,
+    undecided,
 ):
     """Scan from progress[POSITION] to the end, or to a line whose new key finds no room.
 
@@ -198,6 +239,7 @@ def scan_lines(  # type: ignore[no-untyped-def]
     bits = np.zeros(2, np.uint64)
     words = values.view(np.uint64)
     stamp = np.zeros(1, np.int64)
+    last = -1  # key of the point before
     while progress[POSITION] < size:
         line_start = progress[POSITION]
         line = progress[LINE]
@@ -218,34 +260,55 @@ def scan_lines(  # type: ignore[no-untyped-def]
         breaks = 0  # newlines inside strings
         if text[position] != _HASH:
             start = position
-            hash_ = seed
             if text[position] == _COMMA:
                 code = _NO_MEASUREMENT
-            while position < size:
+            guess = after[last + 1]
+            # The bytes of a key's series with a space behind them end where the loop below would end, too.
+            guessed = (
+                guess >= 0
+                and position + heads[guess] < size
+                and text[position + heads[guess]] == _SPACE
+                and _equal(text, position, arena, ends[guess], heads[guess])
+            )
+            if guessed:
+                position += heads[guess]
+            while not guessed and position < size:
                 byte = text[position]
                 if byte in (_SPACE, _NEWLINE):
                     break
-                hash_ = (hash_ ^ np.uint64(byte)) * _FNV_PRIME
                 position += 1
                 if byte == _BACKSLASH and position < size and text[position] != _NEWLINE:
-                    hash_ = (hash_ ^ np.uint64(text[position])) * _FNV_PRIME
                     position += 1
             middle = position
+            hash_ = np.uint64(0)  # of the series, once it is wanted
             while position < size and text[position] == _SPACE:
                 position += 1
             if code == 0 and (position >= size or text[position] == _NEWLINE or text[position] == _RETURN):
                 code = _NO_FIELDS
             while code == 0:
                 name = position
-                field_hash = (hash_ ^ np.uint64(_NEWLINE)) * _FNV_PRIME
-                while position < size:
+                if not guessed:
+                    guess = after[last + 1]
+                    guessed = (
+                        guess >= 0
+                        and heads[guess] == middle - start
+                        and _equal(text, start, arena, ends[guess], heads[guess])
+                    )
+                if guessed:
+                    length = ends[guess + 1] - ends[guess] - heads[guess] - 1
+                    guessed = (
+                        position + length < size
+                        and text[position + length] == _EQUALS
+                        and _equal(text, position, arena, ends[guess] + heads[guess] + 1, length)
+                    )
+                    if guessed:
+                        position += length
+                while not guessed and position < size:
                     byte = text[position]
                     if byte in (_EQUALS, _NEWLINE, _SPACE, _COMMA):
                         break
-                    field_hash = (field_hash ^ np.uint64(byte)) * _FNV_PRIME
                     position += 1
                     if byte == _BACKSLASH and position < size and text[position] != _NEWLINE:
-                        field_hash = (field_hash ^ np.uint64(text[position])) * _FNV_PRIME
                         position += 1
                 name_end = position
                 if position >= size or text[position] != _EQUALS:
@@ -303,13 +366,23 @@ def scan_lines(  # type: ignore[no-untyped-def]
                     if byte != _COMMA and byte != _SPACE and byte != _NEWLINE and byte != _RETURN:
                         code = _BAD_VALUE
                         break
-                field_hash = (field_hash ^ (field_hash >> _SHIFT)) * _MIX
-                field_hash ^= field_hash >> _SHIFT
-                key = _find(text, start, middle, name, name_end, field_hash, slots, hashes, ends, arena, progress)
-                if key < 0:
-                    progress[POINTS] = first_point
-                    progress[UNDECIDED_VALUES] = first_undecided
-                    return _GROW
+                key = np.int64(guess)
+                if not guessed:
+                    if hash_ == 0:
+                        hash_ = _hash(text, start, middle, seed)
+                    field_hash = _hash(text, name, name_end, (hash_ ^ np.uint64(_NEWLINE)) * _FNV_PRIME)
+                    field_hash = (field_hash ^ (field_hash >> _SHIFT)) * _MIX
+                    field_hash ^= field_hash >> _SHIFT
+                    key = _find(
+                        text, start, middle, name, name_end, field_hash, slots, hashes, ends, heads, arena, progress
+                    )
+                    if key < 0:
+                        progress[POINTS] = first_point
+                        progress[UNDECIDED_VALUES] = first_undecided
+                        return _GROW
+                    after[last + 1] = key
+                last = key
+                guessed = False
                 series[points] = key
                 words[points] = bits[0]
                 lines[points] = line

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quintet.timeseries.linekernel import ERRORS, POINTS, REASONS, UNDECIDED_VALUES, KeyTable, scan_lines
-from quintet.timeseries.model import METRIC, Batch, Labels
+from quintet.timeseries.model import METRIC, Batch, Labels, LabelTable
 
 __all__ = ["PRECISIONS", "LineError", "LineParser", "Parsed", "Precision", "escape"]
 
@@ -85,6 +85,8 @@ class LineParser:
                 table.slots,
                 table.hashes,
                 table.ends,
+                table.heads,
+                table.after,
                 table.arena,
                 progress,
                 *columns.arrays(),
@@ -101,10 +103,10 @@ class LineParser:
 
     def _forget(self) -> None:
         self._table = KeyTable()
-        self._labels: list[Labels | None] = []
+        #: By the numbers of the keys; of a key that is refused there are none, and no point.
+        self._labels = LabelTable()
         self._bad: dict[int, str] = {}
         self._tags: dict[bytes, tuple[str, Labels] | str] = {}
-        self._place = np.empty(0, np.int32)
 
     def _read_keys(self) -> None:
         """Give the keys that the last scan has added their labels, or the reason why they have none."""
@@ -116,11 +118,9 @@ class LineParser:
             labels = read if isinstance(read, str) else _read_field(read, name)
             if isinstance(labels, str):
                 self._bad[number] = labels
-                self._labels.append(None)
+                self._labels.add(())
             else:
-                self._labels.append(labels)
-        if len(self._place) < self._table.keys:
-            self._place = np.full(len(self._table.hashes), -1, np.int32)
+                self._labels.add(labels)
 
     def _collect(self, text: npt.NDArray[np.uint8], columns: _Columns, progress: npt.NDArray[np.int64]) -> Parsed:
         points = int(progress[POINTS])
@@ -128,8 +128,7 @@ class LineParser:
             columns.values[point] = float(text[start:end].tobytes())
         errors = [LineError(int(line), REASONS[int(code)]) for line, code in columns.errors[: int(progress[ERRORS])]]
         series, times, values = columns.series[:points], columns.times[:points], columns.values[:points]
-        used = _distinct(series, self._place)
-        bad = [number for number in used.tolist() if number in self._bad] if self._bad else []
+        bad = [number for number in np.unique(series).tolist() if number in self._bad] if self._bad else []
         if bad:
             lines = columns.lines[:points]
             refused: dict[int, str] = {}
@@ -138,11 +137,7 @@ class LineParser:
             errors = sorted([*errors, *(LineError(*item) for item in refused.items())], key=lambda error: error.line)
             kept = ~np.isin(lines, list(refused))
             series, times, values = series[kept], times[kept], values[kept]
-            used = _distinct(series, self._place)
-        self._place[used] = np.arange(len(used), dtype=np.int32)
-        labels = [self._labels[number] for number in used.tolist()]
-        index = self._place[series].astype(np.uint32)
-        return Parsed(Batch([one for one in labels if one is not None], index, times.copy(), values.copy()), errors)
+        return Parsed(Batch(self._labels, series.astype(np.uint32), times.copy(), values.copy()), errors)
 
 
 @dataclass
@@ -170,18 +165,6 @@ def escape(text: str) -> str:
     A backslash before a comma, an equals sign, a space or the end has no spelling in the protocol.
     """
     return _SPECIAL.sub(r"\\\1", text)
-
-
-def _distinct(series: npt.NDArray[np.int32], place: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """Sorted distinct numbers; `place` is a scratch with a slot for each number."""
-    if not len(series):
-        return np.empty(0, np.int32)
-    top = int(series.max()) + 1
-    if 16 * len(series) < top:
-        return np.unique(series)
-    place[:top] = 0
-    place[series] = 1
-    return np.flatnonzero(place[:top]).astype(np.int32)
 
 
 def _unescape(text: str) -> str:

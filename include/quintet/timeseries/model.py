@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,7 @@ __all__ = [
     "Batch",
     "Cardinality",
     "CompactReport",
+    "LabelTable",
     "Labels",
     "Matcher",
     "Options",
@@ -79,12 +80,40 @@ def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
+class LabelTable(Sequence[Labels]):
+    """Series that a writer has met, canonical, numbered as they came; it grows at its end and changes nowhere else.
+
+    Batches over one table cost a store a look-up for each series that is new to it, not for each that they hold: of
+    the table only the series count that a batch has points of.
+    """
+
+    def __init__(self) -> None:
+        self._labels: list[Labels] = []
+
+    def add(self, labels: Labels) -> int:
+        """Number of one more series."""
+        self._labels.append(labels)
+        return len(self._labels) - 1
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    @overload
+    def __getitem__(self, number: int) -> Labels: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[Labels]: ...
+
+    def __getitem__(self, number: int | slice) -> Labels | Sequence[Labels]:
+        return self._labels[number]
+
+
 @dataclass(frozen=True)
 class Batch:
     """Columns of one append.
 
     Shapes: labels k canonical sets; series uint32[n], index into labels; timestamps int64[n], ns; values float64[n].
-    A tuple of labels that is used again and again is looked up once: writers keep theirs.
+    Labels that are used again and again are looked up once where they are a `LabelTable` or one tuple.
     """
 
     labels: Sequence[Labels]
@@ -94,6 +123,14 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.timestamps)
+
+    def narrowed(self) -> Batch:
+        """The same points with the labels of their own series only, where those are a part of a table."""
+        if not isinstance(self.labels, LabelTable):
+            return self
+        used, series = np.unique(self.series, return_inverse=True)
+        labels = tuple(self.labels[number] for number in used.tolist())
+        return Batch(labels, series.astype(np.uint32), self.timestamps, self.values)
 
 
 @dataclass(frozen=True)

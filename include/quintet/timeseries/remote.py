@@ -16,13 +16,15 @@ from typing import Literal
 
 import cramjam
 import numpy as np
+import numpy.typing as npt
 
 from quintet.timeseries.bodies import BodyError
 from quintet.timeseries.errors import PointsRefusedError
-from quintet.timeseries.model import Batch, Labels, Matcher, Scan, labels_of
-from quintet.timeseries.remotekernel import encode_samples, scan_write
+from quintet.timeseries.model import Batch, Labels, LabelTable, Matcher, Scan, labels_of
+from quintet.timeseries.remotekernel import encode_samples, scan_labels, scan_write
 
 __all__ = [
+    "KnownSeries",
     "ReadQuery",
     "compress",
     "decompress",
@@ -67,8 +69,53 @@ def decompress(body: bytes, limit: int) -> bytes:
         raise BodyError(400, f"snappy: {error}") from error
 
 
-def read_write(message: bytes, known: dict[bytes, Labels]) -> Batch:
-    """The samples of a write request; `known` keeps the labels of series met before, by their bytes.
+class KnownSeries:
+    """Series met before: their numbers in one table, by the bytes of their labels. Not for two threads at once."""
+
+    def __init__(self) -> None:
+        self.table = LabelTable()
+        self._numbers: dict[bytes, int] = {}
+        self._names: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def numbers(self, message: bytes, spans: npt.NDArray[np.int64]) -> npt.NDArray[np.uint32]:
+        """Numbers of the series whose labels are message[start:end], those that are new among them.
+
+        Raises:
+            BodyError: labels are damaged (400).
+            PointsRefusedError: labels name no series.
+
+        """
+        keys = [message[start:end] for start, end in zip(spans[:, 0].tolist(), spans[:, 1].tolist(), strict=True)]
+        found = [self._numbers.get(key, -1) for key in keys]
+        new = [row for row, number in enumerate(found) if number < 0]
+        if new:
+            self._learn(message, keys, spans, new)
+            for row in new:
+                found[row] = self._numbers[keys[row]]
+        return np.array(found, np.uint32)
+
+    def _learn(self, message: bytes, keys: list[bytes], spans: npt.NDArray[np.int64], new: list[int]) -> None:
+        pieces, ends, plain = scan_labels(np.frombuffer(message, np.uint8), spans[new])
+        text = message.decode("latin-1")  # a character for each byte, where labels are ASCII
+        # Names are few: one object for each has one hash.
+        names = [self._names.setdefault(word, word) for word in _words(text, pieces[:, :2])]
+        pairs, first = list(zip(names, _words(text, pieces[:, 2:]), strict=True)), 0
+        for row, end, is_plain in zip(new, ends.tolist(), plain.tolist(), strict=True):
+            key = keys[row]
+            if key not in self._numbers:  # one request may hold a series twice
+                self._numbers[key] = self.table.add(tuple(pairs[first:end]) if is_plain else _labels(key))
+            first = end
+
+
+def _words(text: str, spans: npt.NDArray[np.int64]) -> list[str]:
+    return [text[start:end] for start, end in zip(spans[:, 0].tolist(), spans[:, 1].tolist(), strict=True)]
+
+
+def read_write(message: bytes, known: KnownSeries) -> Batch:
+    """The samples of a write request; `known` keeps the series met before.
 
     Raises:
         BodyError: the message is damaged (400).
@@ -82,17 +129,10 @@ def read_write(message: bytes, known: dict[bytes, Labels]) -> Batch:
         if what:
             raise PointsRefusedError(f"the request holds {what}", remedy="Send float samples: classic histograms")
         raise BodyError(400, "the message is no write request")
-    labels: list[Labels] = []
-    for start, end in series.tolist():
-        key = message[start:end]
-        found = known.get(key)
-        if found is None:
-            found = known[key] = _labels(key)
-        labels.append(found)
+    numbers = known.numbers(message, series)
     if len(times) and (int(times.max()) > _LAST_MS or int(times.min()) < -_LAST_MS):
         raise PointsRefusedError("a timestamp beyond int64 nanoseconds (years 1677 to 2262)")
-    index = np.repeat(np.arange(len(labels), dtype=np.uint32), counts)
-    return Batch(labels, index, times * 1_000_000, values)
+    return Batch(known.table, np.repeat(numbers, counts), times * 1_000_000, values)
 
 
 def encode_write(batch: Batch) -> bytes:

@@ -10,7 +10,7 @@ import numpy as np
 
 from quintet.timeseries.compiled import kernel
 
-__all__ = ["encode_samples", "scan_write"]
+__all__ = ["encode_samples", "scan_labels", "scan_write"]
 
 _OK, _DAMAGED, _HISTOGRAMS = range(3)
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -133,6 +133,75 @@ def scan_write(text):  # type: ignore[no-untyped-def]
     if status == _OK:
         _walk(text, True, series, counts, times, words)
     return series, counts, times, words.view(np.float64), status
+
+
+@kernel
+def scan_labels(text, spans):  # type: ignore[no-untyped-def]
+    """Where names and values of labels are in text[spans[i, 0]:spans[i, 1]], for each series i.
+
+    Returns:
+        (pieces int64[m, 4], start and end of name and value of a label; ends int64[k], pieces up to and with a series;
+        plain bool[k]: the labels are ASCII, canonical and of known fields alone. What is not plain has no pieces).
+
+    """
+    room = np.int64(0)
+    for row in range(len(spans)):
+        room += (spans[row, 1] - spans[row, 0]) // 8 + 1  # a label with a name and a value takes 8 bytes
+    pieces = np.empty((room, 4), np.int64)
+    ends = np.empty(len(spans), np.int64)
+    plain = np.empty(len(spans), np.bool_)
+    count = np.int64(0)
+    for row in range(len(spans)):
+        found = _labels_of(text, spans[row, 0], spans[row, 1], pieces, count)
+        plain[row] = found >= 0
+        if found >= 0:
+            count = found
+        ends[row] = count
+    return pieces[:count], ends, plain
+
+
+@kernel
+def _labels_of(text, position, end, pieces, count):  # type: ignore[no-untyped-def]
+    """Pieces after those of one series; -1 when it is not plain."""
+    first = count
+    while position < end:
+        if text[position] != (1 << 3 | _BYTES):
+            return np.int64(-1)
+        length, position = _varint(text, position + 1, end)
+        if position < 0 or length < 8 - 2 or length > end - position:
+            return np.int64(-1)
+        stop = position + length
+        for word in range(2):
+            if position >= stop or text[position] != (word + 1) << 3 | _BYTES:
+                return np.int64(-1)
+            length, position = _varint(text, position + 1, stop)
+            if position < 0 or length <= 0 or length > stop - position:
+                return np.int64(-1)
+            for index in range(position, position + length):
+                if text[index] > 127:
+                    return np.int64(-1)
+            pieces[count, 2 * word] = position
+            position += length
+            pieces[count, 2 * word + 1] = position
+        if position != stop:
+            return np.int64(-1)
+        if count > first and not _rises(text, pieces, count):
+            return np.int64(-1)
+        count += 1
+    return count if count > first else np.int64(-1)
+
+
+@kernel
+def _rises(text, pieces, count):  # type: ignore[no-untyped-def]
+    """Whether the name of a label comes after that of the one before."""
+    one, one_end = pieces[count - 1, 0], pieces[count - 1, 1]
+    other, other_end = pieces[count, 0], pieces[count, 1]
+    while one < one_end and other < other_end:
+        if text[one] != text[other]:
+            return text[one] < text[other]
+        one += 1
+        other += 1
+    return other < other_end
 
 
 @kernel

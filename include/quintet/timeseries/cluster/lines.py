@@ -174,7 +174,7 @@ class LineIngest:
             return None
         if parsed.errors:
             letters.append(_Letter(message, _lines(body, parsed.errors), _reasons(parsed.errors)))
-        return parsed.batch
+        return parsed.batch.narrowed()
 
     def _bury(self, letters: Sequence[_Letter]) -> None:
         """Write dead letters; they are acknowledged when this returns."""

@@ -188,6 +188,7 @@ class _Splitter:
     def split(self, batch: Batch) -> dict[int, Batch]:
         if not len(batch):
             return {}
+        batch = batch.narrowed()
         plan = self._plan(batch.labels)
         shard = plan.shard[batch.series]
         place = plan.place[batch.series]
