@@ -1,6 +1,7 @@
-"""The time-series database in the lab: run and proof, a poison file, tokens, kill -9 under writes, restore.
+"""The time-series database in the lab: run and proof, a poison file, tokens, kill -9, restore, S3, replicas.
 
-Only where the profile is installed: QUINTET_TEST_PROFILES=lakehouse,timeseries.
+Only where the profile is installed: QUINTET_TEST_PROFILES=lakehouse,timeseries; the drill of the S3 tier needs objects
+beside it, that of the replicas the profile replicas.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import stat
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from tests.lab.conftest import LabUnderTest, wait_until
 
+from quintet import alerts
 from quintet.errors import LabError, ServiceDownError
 from quintet.runs.airflow import AirflowClient
 from quintet.timeseries.generator import repair
@@ -80,12 +82,12 @@ def test_nothing_of_a_poison_file_is_written_and_a_person_reads_which_line(lab: 
     truth = Truth.read(works / FILE_NAME)
     assert truth.poison is not None
     file = str(truth.poison["file"])
-    alerts = len(lab.alerts())
+    known = len(lab.alerts())
     failed = lab.quintet("run", "timeseries", "--fresh", "--input", str(works), expect=5)
     told = failed.stdout + failed.stderr
     assert file in told
     assert "line 1:" in told
-    assert any(file in json.dumps(alert) for alert in lab.alerts()[alerts:])
+    assert any(file in json.dumps(alert) for alert in lab.alerts()[known:])
     with LabClient(lab.lab, "reader") as client:
         where = f"labels['site'] = '{truth.site}' AND timestamp >= '2025-01-03' AND timestamp < '2025-01-04'"
         written = client.sql(f"SELECT count(*) FROM points WHERE {where}")["rows"][0][0]
@@ -200,3 +202,142 @@ def test_a_backup_is_a_store_that_answers_as_the_live_one(lab: LabUnderTest, tmp
     with LabClient(lab.lab, "reader") as client:
         assert restored == client.sql(statement)["rows"]
     assert len(restored) >= 6
+
+
+def run_dag(lab: LabUnderTest, dag_id: str) -> None:
+    done = lab.quintet("run", "timeseries", "--dag", dag_id, "--json")
+    assert json.loads(done.stdout)["state"] == "success"
+
+
+def open_alerts(lab: LabUnderTest) -> set[str]:
+    return {told.alert.source for told in alerts.read(lab.lab) if told.is_open and told.alert.project == "timeseries"}
+
+
+def test_the_watch_tells_of_refused_lines_once_and_closes_when_it_is_over(lab: LabUnderTest) -> None:
+    run_dag(lab, "timeseries_watch_store")
+    with LabClient(lab.lab, "writer") as client:
+        assert client.write(b"drill value=x 1\n" * 5000)["refused"] == 5000
+        run_dag(lab, "timeseries_watch_store")
+        assert "watch.rejected" in open_alerts(lab)
+        assert client.write(b"drill value=1 1760000000000000000") == {}
+    run_dag(lab, "timeseries_watch_store")
+    assert "watch.rejected" not in open_alerts(lab)
+    with LabClient(lab.lab, "admin") as client:
+        client.admin("delete", match="drill_value")
+
+
+def test_a_stopped_database_has_sealed_its_log(lab: LabUnderTest) -> None:
+    with LabClient(lab.lab, "writer") as client:
+        client.write(b"drill,by=stop value=1 1760000000000000000")
+    store = lab.lab.path("data") / "timeseries" / "store"
+    lab.supervisorctl("stop", "timeseries")
+    try:
+        last = max((store / "wal").glob("*.wal"))
+        state = json.loads((store / "MANIFEST").read_bytes()[24:])
+        assert (state["wal_open"], state["wal_bytes"]) == (int(last.stem), last.stat().st_size)
+    finally:
+        lab.supervisorctl("start", "timeseries")
+    wait_until(lambda: answers(lab), SERVICE, "the database answers again")
+    with LabClient(lab.lab, "admin") as client:
+        assert (client.admin("stats")["wal_cut_bytes"], client.admin("stats")["trouble"]) == (0, "")
+        client.admin("delete", match="drill_value")
+
+
+def test_old_blocks_lie_in_s3_and_answer_from_there_and_the_store_outlives_it(lab: LabUnderTest) -> None:
+    if "objects" not in lab.lab.profiles:
+        pytest.skip("the lab has no profile objects: set QUINTET_TEST_PROFILES")
+    settings = lab.lab.path("config") / "timeseries" / "s3.env"
+    assert stat.S_IMODE(settings.stat().st_mode) == 0o600
+    assert lab.lab.secret("objects_timeseries") in settings.read_text(encoding="utf-8")
+    old, new = int(time.time()) - 200 * 86_400, int(time.time()) - 60
+    lines = [f"cold,kind=old value={row} {old + row}000000000" for row in range(50)]
+    lines += [f"cold,kind=new value={row} {new + row}000000000" for row in range(50)]
+    with LabClient(lab.lab, "admin") as client:
+        client.write("\n".join(lines).encode())
+        run_dag(lab, "timeseries_move_tiers")
+        tiers = client.admin("stats")["blocks_by_tier"]
+        assert tiers["s3"] >= 1
+        assert tiers["hot"] >= 1
+
+        def sums(kind: str, at: int) -> list[str]:
+            found = client.query(f'sum_over_time(cold_value{{kind="{kind}"}}[1m])', at + 49)
+            return [one["value"][1] for one in found]
+
+        assert sums("old", old) == ["1225"]
+        lab.supervisorctl("stop", "objects")
+        try:
+            assert sums("new", new) == ["1225"], "what lies here answers"
+            with pytest.raises(ServiceDownError, match=r"in S3 at .* it is not reached"):
+                sums("old", old)
+            client.write(b"cold,kind=late value=1 1760000000000000000")
+        finally:
+            lab.supervisorctl("start", "objects")
+        wait_until(lambda: _answered(lambda: sums("old", old)) == ["1225"], SERVICE, "S3 answers again")
+        backup = json.loads(lab.quintet("run", "timeseries", "--dag", "timeseries_backup_store", "--json").stdout)
+        assert backup["state"] == "success", "a backup holds blocks of all tiers"
+        client.admin("delete", match="cold_value")
+
+
+def _answered(ask: Callable[[], list[str]]) -> list[str]:
+    try:
+        return ask()
+    except ServiceDownError:
+        return []
+
+
+def test_a_killed_node_of_the_replicas_loses_nothing_and_catches_up(lab: LabUnderTest) -> None:
+    if "replicas" not in lab.lab.profiles:
+        pytest.skip("the lab has no profile replicas: set QUINTET_TEST_PROFILES")
+    url = lab.lab.endpoint("timeseries_router").url
+    written: list[int] = []
+    stop = threading.Event()
+    base = 1_760_000_000
+    headers = {"Authorization": f"Bearer {lab.lab.secret('timeseries_admin')}"}
+
+    def send() -> None:
+        with httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False) as client:
+            while not stop.is_set():
+                first = len(written)
+                rows = range(first, first + 20)
+                body = "\n".join(f"replica,s={row % 7} value={row} {base + row}000000000" for row in rows)
+                if client.post("/write", content=body).status_code == 204:
+                    written.extend(rows)
+
+    def count() -> int:
+        with httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False) as client:
+            answer = client.post("/sql", data={"q": "SELECT count(*) FROM points WHERE metric = 'replica_value'"})
+        assert answer.status_code == 200, answer.text
+        return int(answer.json()["data"]["rows"][0][0])
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        for node in ("timeseries-node-1", "timeseries-node-2", "timeseries-node-3"):
+            before = len(written)
+            lab.kill_tree(lab.service_pid(node))
+            assert count() >= before, "the other replicas answer, and nothing acknowledged is missing"
+            door = lab.lab.endpoint(node.replace("-", "_")).url
+            wait_until(lambda door=door: _is_fresh(door, lab), SERVICE, f"{node} has caught up")  # type: ignore[misc]
+    finally:
+        stop.set()
+        sender.join()
+    assert len(written) > 200
+    assert count() == len(written), "nothing is there twice"
+    with httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False) as client:
+        assert (
+            client.get("/api/v1/query", params={"query": "count(replica_value)", "time": base + len(written)}).json()[
+                "data"
+            ]["result"][0]["value"][1]
+            == "7"
+        )
+
+
+def _is_fresh(door: str, lab: LabUnderTest) -> bool:
+    """Whether all shards of a node hold what was in the log a moment ago."""
+    token = {"Authorization": f"Bearer {lab.lab.secret('timeseries_node')}"}
+    try:
+        shards = httpx.get(f"{door}/cluster/status", headers=token, timeout=10, trust_env=False).json()["shards"]
+    except httpx.HTTPError:
+        return False
+    stale = [(one["freshness"] or {}).get("stale") for one in shards]
+    return bool(stale) and all(one is not None and one < 2 for one in stale)
