@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +13,7 @@ from quintet.cli.progress import progress
 from quintet.errors import GateError, LabError, VerifyError
 from quintet.settings import Lab, load_lab
 
-__all__ = ["register", "run_capture", "verify_capture"]
+__all__ = ["Work", "register", "run_capture", "verify_capture"]
 
 DAG = "lakehouse_merge_shop_changes"
 RECORD = "last_cdc"
@@ -40,8 +41,24 @@ def register(app: typer.Typer) -> None:
     app.add_typer(dead, name="deadletters")
 
 
-def run_capture(lab: Lab, *, changes: int, seed: int, rate: float, large: int, as_json: bool) -> None:
+@dataclass(frozen=True)
+class Work:
+    """Changes to make: how many, by which seed, how many a second at most, rows of one large transaction."""
+
+    changes: int
+    seed: int
+    rate: float
+    large: int
+
+    def arguments(self) -> list[str]:
+        """Options of the workload's program."""
+        return [f"--{name}={value}" for name, value in asdict(self).items()]
+
+
+def run_capture(lab: Lab, work: Work, *, fresh: bool, as_json: bool) -> None:
     """Change the shop's database, bring the changes into both lakes, and show what came out.
+
+    With `fresh` the change log in the lake and the copies made of it are emptied first: they land anew from the topics.
 
     Raises:
         LabError: a profile is missing, or a step failed.
@@ -52,11 +69,13 @@ def run_capture(lab: Lab, *, changes: int, seed: int, rate: float, large: int, a
     from quintet.runs import run as runs
 
     _require(lab)
+    if fresh:
+        say("emptying the change log and its copies")
+        _program(lab, "operate", "empty")
     say("schema, topics, connector")
     prepared = _program(lab, "proof", "prepare")
-    say(f"changing the shop: {changes} changes")
-    work = ["--changes", str(changes), "--seed", str(seed), "--rate", str(rate), "--large", str(large)]
-    piece = _program(lab, "workload", *work)
+    say(f"changing the shop: {work.changes} changes")
+    piece = _program(lab, "workload", *work.arguments())
     captured = _program(lab, "proof", "wait")
     try:
         with progress() as follow:

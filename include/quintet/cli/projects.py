@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from quintet.cli.capture import run_capture, verify_capture
+from quintet.cli.capture import Work, run_capture, verify_capture
 from quintet.cli.output import AsJson, print_json, print_table, say
 from quintet.cli.progress import progress
 from quintet.cli.proofs import proof_of
@@ -99,7 +99,8 @@ def run(
     lab = load_lab()
     if cdc:
         _require_sources(entry)
-        return run_capture(lab, changes=changes, seed=seed, rate=rate, large=large, as_json=as_json)
+        work = Work(changes=changes, seed=seed, rate=rate, large=large)
+        return run_capture(lab, work, fresh=fresh, as_json=as_json)
     runs.require_profiles(lab, entry)
     parameters: dict[str, Any] = {"from": first, "to": last, "full_refresh": full_refresh}
     folder = None

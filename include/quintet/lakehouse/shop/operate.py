@@ -1,19 +1,20 @@
 """What a person asks of the capture and of its dead letters: `python -m quintet.lakehouse.shop.operate`.
 
-It runs in the environment `streaming`. Verbs: show, wait, snapshot [table…], recover, release table, letters [topic],
-replay topic [place…]. The last line of output is `RESULT {json}`.
+It runs in the environment `streaming`. Verbs: show, wait, snapshot [table…], recover, release table, empty, letters
+[topic], replay topic [place…]. The last line of output is `RESULT {json}`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from quintet.catalogue import Topic, topic
-from quintet.catalogue.shop import SHOP, SHOP_CHANGES
+from quintet.catalogue.shop import SHOP, SHOP_CHANGES, customer_history, delta_copy
 from quintet.cdc import connector, slots
 from quintet.cdc.connect import Connect
 from quintet.cdc.landing import land
@@ -21,6 +22,7 @@ from quintet.cdc.recovery import recover
 from quintet.cdc.signals import snapshot_again, wait_until_captured
 from quintet.contracts import read_contracts
 from quintet.errors import QuintetError
+from quintet.lake.tables import create_empty, delta_path
 from quintet.settings import Lab, load_lab
 from quintet.streams.deadletters import letters, replay
 
@@ -57,6 +59,15 @@ def _release(lab: Lab, names: Sequence[str]) -> dict[str, Any]:
     return {"put_aside": dict(landed.dead_letters), "request": request}
 
 
+def _empty(lab: Lab, _names: Sequence[str]) -> dict[str, Any]:
+    """Empty the change log and what is made of it; everything lands again from the topics."""
+    tables = (SHOP_CHANGES, *(delta_copy(table) for table in SHOP.tables), customer_history())
+    for table in tables:
+        shutil.rmtree(delta_path(lab, table), ignore_errors=True)
+        create_empty(lab, table)
+    return {"emptied": [table.full_name for table in tables]}
+
+
 def _wait(lab: Lab, _names: Sequence[str]) -> dict[str, Any]:
     return {"seconds": round(wait_until_captured(lab, SHOP), 3)}
 
@@ -76,6 +87,7 @@ _VERBS = {
     "snapshot": _snapshot,
     "recover": _recover,
     "release": _release,
+    "empty": _empty,
     "wait": _wait,
     "letters": _letters,
     "replay": _replay,
