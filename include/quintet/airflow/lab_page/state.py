@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 import psutil
 
 from quintet import alerts
+from quintet.airflow.lab_page.streams import StreamRow, look_at_streams
 from quintet.alerts import Told
 from quintet.catalogue import PROJECTS, Layer, Pii, Table, tables
 from quintet.errors import QuintetError
@@ -100,6 +101,7 @@ class LabState:
     projects: Sequence[ProjectState]
     alerts: Sequence[Told]
     tables: Sequence[TableRow]
+    streams: Sequence[StreamRow]
     links: Mapping[str, str]
     memory_mb: int | None
     machine_mb: int
@@ -122,13 +124,14 @@ RunLookup = Callable[[Sequence[str]], Mapping[str, DagState]]
 
 def look(lab: Lab, runs: RunLookup, airflow_health: Callable[[], Mapping[str, Any]]) -> LabState:
     """Ask everything at once."""
-    pool = ThreadPoolExecutor(max_workers=len(lab.services) + 4, thread_name_prefix="lab-page")
+    pool = ThreadPoolExecutor(max_workers=len(lab.services) + 5, thread_name_prefix="lab-page")
     try:
         doors = {service.name: pool.submit(_door, lab, service) for service in lab.services if service.endpoint}
         health = pool.submit(airflow_health)
         processes = pool.submit(_processes, lab)
+        streams = pool.submit(look_at_streams, lab, timeout=ONE_ANSWER)
         found = pool.submit(runs, [dag.dag_id for project in PROJECTS for dag in project.dags])
-        questions: list[Future[Any]] = [*doors.values(), health, processes, found]
+        questions: list[Future[Any]] = [*doors.values(), health, processes, streams, found]
         wait(questions, timeout=ALL_ANSWERS)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -143,6 +146,7 @@ def look(lab: Lab, runs: RunLookup, airflow_health: Callable[[], Mapping[str, An
         projects=_projects(lab, _done(found, {})),
         alerts=sorted(alerts.read(lab), key=lambda told: (told.is_open, told.alert.at), reverse=True)[:ALERTS],
         tables=[_row(table) for table in tables()],
+        streams=_done(streams, []),
         links=_links(lab),
         memory_mb=sum(known) if known else None,
         machine_mb=memory.total // 1024**2,
@@ -261,6 +265,8 @@ def _links(lab: Lab) -> dict[str, str]:
         links["Trino"] = f"{lab.endpoint('trino').url}/ui/"
     if "spark_history" in lab.endpoints:
         links["Spark history"] = lab.endpoint("spark_history").url
+    if "flink" in lab.endpoints:
+        links["Flink"] = lab.endpoint("flink").url
     if "timeseries" in lab.endpoints:
         links["Time-series database"] = lab.endpoint("timeseries").url
     return links
