@@ -98,7 +98,7 @@ def test_a_second_play_changes_nothing(lab: LabUnderTest) -> None:
 
 def test_a_job_is_deployed_once_however_often_it_is_asked_for(lab: LabUnderTest, drill: Drill) -> None:
     drill.topics("produce", "5000", "0")
-    first, _ = drill.deploy()
+    first, _ = drill.deploy("--fresh")
     again, _ = drill.deploy()
     assert (first["phase"], first["changed"], again["changed"]) == ("running", True, False)
     assert again["job_id"] == first["job_id"]
