@@ -88,8 +88,9 @@ def test_the_unit_says_what_is_run_by_whom_and_how_it_ends(units: Path, home: Pa
 def test_the_unit_starts_after_and_stops_before_what_it_needs(units: Path) -> None:
     (after,) = [line for line in lines(units) if line.startswith("After=")]
     assert after == (
-        "After=network.target quintet-postgres.service quintet-trino.service quintet-airflow-api-server.service "
-        "quintet-airflow-dag-processor.service"
+        "After=network.target quintet-etcd.service quintet-proxy.service quintet-postgres.service "
+        "quintet-trino.service quintet-spark-master.service quintet-spark-worker.service "
+        "quintet-airflow-api-server.service quintet-airflow-dag-processor.service"
     )
 
 
