@@ -151,7 +151,9 @@ SHOP_CHANGES = Table(
         Column(
             "unchanged", "string", "Columns whose value the source left out because it is unchanged, comma separated"
         ),
-        Column("lsn", "long", "Position in the source's log", nullable=False),
+        Column(
+            "lsn", "long", "Position in the source's log; 0 for a row that was read again on request", nullable=False
+        ),
         Column("transaction_id", "long", "Transaction of the source; null in a snapshot"),
         Column("changed_at", "timestamp", "When the source committed it, UTC", nullable=False),
         Column("captured_at", "timestamp", "When Debezium read it, UTC", nullable=False),

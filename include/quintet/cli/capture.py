@@ -38,6 +38,7 @@ def register(app: typer.Typer) -> None:
     dead.command("list")(list_letters)
     dead.command("show")(show_letter)
     dead.command("replay")(replay_letters)
+    dead.command("discard")(discard_letters)
     app.add_typer(dead, name="deadletters")
 
 
@@ -203,6 +204,12 @@ def replay_letters(project: Slug, topic: Annotated[str, typer.Argument(help="Top
     """Send dead letters back to their topic, all or those named; each is then in one place only."""
     found = _operate(project, "replay", topic, *(places or ()))
     say(f"{found['replayed']} sent to {topic} again")
+
+
+def discard_letters(project: Slug, topic: Annotated[str, typer.Argument(help="Topic.")], places: Places = None) -> None:
+    """Give dead letters up, all of a topic or those named."""
+    found = _operate(project, "discard", topic, *(places or ()))
+    say(f"{found['discarded']} given up")
 
 
 def _operate(slug: str, verb: str, *names: str) -> Any:

@@ -22,7 +22,7 @@ from quintet.settings import Lab
 from quintet.streams.clients import client_settings
 from quintet.streams.errors import TopicError
 
-__all__ = ["DeadLetter", "DeadLetters", "letters", "replay"]
+__all__ = ["DeadLetter", "DeadLetters", "discard", "letters", "replay"]
 
 #: Seconds for records to be taken by the broker.
 DELIVERY = 60
@@ -141,13 +141,22 @@ def replay(lab: Lab, topic: Topic, places: Iterable[str] | None = None) -> int:
         TopicError: the broker refuses.
 
     """
+    return _settle(lab, topic, places, again=True)
+
+
+def discard(lab: Lab, topic: Topic, places: Iterable[str] | None = None) -> int:
+    """Give dead letters up, all or those of these places; how many. Raises as `replay`."""
+    return _settle(lab, topic, places, again=False)
+
+
+def _settle(lab: Lab, topic: Topic, places: Iterable[str] | None, *, again: bool) -> int:
     waiting = {letter.place: letter for letter in letters(lab, [topic])}
     wanted = list(waiting) if places is None else list(places)
     unknown = sorted(set(wanted) - waiting.keys())
     if unknown:
         raise InputError(
             f"{topic.name} has no dead letter {', '.join(unknown)}",
-            remedy=f"See: quintet deadletters list {topic.name}",
+            remedy=f"See: quintet deadletters list {topic.project}",
         )
     if not wanted:
         return 0
@@ -163,12 +172,13 @@ def replay(lab: Lab, topic: Topic, places: Iterable[str] | None = None) -> int:
         producer.begin_transaction()
         for letter in (waiting[place] for place in wanted):
             headers = [*letter.headers.items(), (REPLAYED, letter.place.encode())]
-            producer.produce(topic.name, key=letter.key, value=letter.value, headers=headers)
+            if again:
+                producer.produce(topic.name, key=letter.key, value=letter.value, headers=headers)
             producer.produce(topic.dead_letters, key=letter.place, value=None)
             producer.poll(0)
         producer.commit_transaction(DELIVERY)
     except Exception as error:  # every one of confluent-kafka's; told as ours
-        raise TopicError(f"the dead letters of {topic.name} could not be sent again: {error}") from error
+        raise TopicError(f"the dead letters of {topic.name} could not be settled: {error}") from error
     return len(wanted)
 
 

@@ -1,7 +1,7 @@
 """What a person asks of the capture and of its dead letters: `python -m quintet.lakehouse.shop.operate`.
 
 It runs in the environment `streaming`. Verbs: show, wait, snapshot [table…], recover, release table, empty, letters
-[topic], replay topic [place…]. The last line of output is `RESULT {json}`.
+[topic], replay topic [place…], discard topic [place…]. The last line of output is `RESULT {json}`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from quintet.contracts import read_contracts
 from quintet.errors import QuintetError
 from quintet.lake.tables import create_empty, delta_path
 from quintet.settings import Lab, load_lab
-from quintet.streams.deadletters import letters, replay
+from quintet.streams.deadletters import discard, letters, replay
 
 __all__ = ["main"]
 
@@ -82,6 +82,11 @@ def _replay(lab: Lab, names: Sequence[str]) -> dict[str, Any]:
     return {"topic": name, "replayed": replay(lab, topic(name), places or None)}
 
 
+def _discard(lab: Lab, names: Sequence[str]) -> dict[str, Any]:
+    name, *places = names
+    return {"topic": name, "discarded": discard(lab, topic(name), places or None)}
+
+
 _VERBS = {
     "show": _show,
     "snapshot": _snapshot,
@@ -91,6 +96,7 @@ _VERBS = {
     "wait": _wait,
     "letters": _letters,
     "replay": _replay,
+    "discard": _discard,
 }
 
 
