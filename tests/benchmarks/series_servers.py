@@ -85,6 +85,8 @@ class Server(ABC):
     package: ClassVar[str]
     program: ClassVar[str]
     settings: ClassVar[str] = ""
+    #: Whether what was written is on the disk when its request is answered.
+    durable = "no"
     ready_path: ClassVar[str] = "/health"
     write_path: ClassVar[str] = "/write"
     write_headers: ClassVar[dict[str, str]] = {}
@@ -203,6 +205,7 @@ class Quintet(Server):
         super().__init__()
         self.remote = remote
         self._interval = interval
+        self.durable = "within 100 ms" if interval else "yes"
         self.name = (
             f"quintet, {'remote write' if remote else 'line protocol'}{', synced each 100 ms' if interval else ''}"
         )
@@ -270,6 +273,7 @@ class InfluxDB(Server):
 
     name = "influxdb, line protocol"
     package, program = "influxdb", "influxd"
+    durable = "yes"
     settings = "each request is on disk before it is answered; full compaction 10 s after the last write, not 4 h"
     ready_path = "/ping"
     write_path = "/write?db=bench"
