@@ -115,7 +115,11 @@ def _numbered(
     """Changes of an entity, numbered as they became known; one that tells what is known already is left out."""
     state = F.struct(*attributes, F.col(deleted).alias("_deleted"))
     events = changes.select(
-        key, F.col(valid_at).alias("_valid"), F.col(known_at).alias("_known"), F.col(sequence).alias("_s"), state.alias("_state")
+        key,
+        F.col(valid_at).alias("_valid"),
+        F.col(known_at).alias("_known"),
+        F.col(sequence).alias("_s"),
+        state.alias("_state"),
     )
     same_instant = Window.partitionBy(key, "_valid").orderBy("_s")
     news = events.select("*", F.lag("_state").over(same_instant).alias("_before")).where(
