@@ -31,6 +31,14 @@ NEEDED = {
     "quintet quarantine list": ["lakehouse"],
     "quintet quarantine show": ["lakehouse"],
     "quintet quarantine replay": ["lakehouse", "--by", "ann"],
+    "quintet capture show": ["lakehouse"],
+    "quintet capture snapshot": ["lakehouse"],
+    "quintet capture recover": ["lakehouse"],
+    "quintet capture release": ["lakehouse", "orders"],
+    "quintet deadletters list": ["lakehouse"],
+    "quintet deadletters show": ["lakehouse", "lakehouse.orders.changes/0/1"],
+    "quintet deadletters replay": ["lakehouse", "lakehouse.orders.changes"],
+    "quintet deadletters discard": ["lakehouse", "lakehouse.orders.changes"],
 }
 #: What works without a lab.
 FREE = {"quintet generate", "quintet docs"}

@@ -23,6 +23,7 @@ _SHOP = "quintet.lakehouse.shop"
 
 Slug = Annotated[str, typer.Argument(help="Slug of the project.")]
 Tables = Annotated[list[str] | None, typer.Argument(help="Tables of the source; none: all.")]
+TopicName = Annotated[str, typer.Argument(help="Topic.")]
 Places = Annotated[list[str] | None, typer.Argument(help="Places of dead letters, topic/partition/offset; none: all.")]
 
 
@@ -158,10 +159,10 @@ def show(project: Slug, as_json: AsJson = False) -> None:
         print_table(("", ""), found.items())
 
 
-def snapshot(project: Slug, tables: Tables = None) -> None:
+def snapshot(project: Slug, tables: Tables = None, as_json: AsJson = False) -> None:
     """Have tables read again, in pieces, while the capture goes on."""
     found = _operate(project, "snapshot", *(tables or ()))
-    say(f"asked for {', '.join(found['tables'])}")
+    _answer(found, f"asked for {', '.join(found['tables'])}", as_json=as_json)
 
 
 def recover(project: Slug, as_json: AsJson = False) -> None:
@@ -174,11 +175,15 @@ def recover(project: Slug, as_json: AsJson = False) -> None:
         say(f"read anew in {found['seconds']} s; rows that had gone meanwhile: {gone}")
 
 
-def release(project: Slug, table: Annotated[str, typer.Argument(help="Table of the source.")]) -> None:
+def release(
+    project: Slug,
+    table: Annotated[str, typer.Argument(help="Table of the source.")],
+    as_json: AsJson = False,
+) -> None:
     """Put aside the records of a table that broke its contract, and have the table read again."""
     found = _operate(project, "release", table)
     count = sum(found["put_aside"].values())
-    say(f"{count} records put aside; {table} is read again")
+    _answer(found, f"{count} records put aside; {table} is read again", as_json=as_json)
 
 
 def list_letters(project: Slug, as_json: AsJson = False) -> None:
@@ -192,24 +197,38 @@ def list_letters(project: Slug, as_json: AsJson = False) -> None:
         say(f"{len(found)} waiting")
 
 
-def show_letter(project: Slug, place: Annotated[str, typer.Argument(help="topic/partition/offset")]) -> None:
+def show_letter(
+    project: Slug,
+    place: Annotated[str, typer.Argument(help="topic/partition/offset")],
+    as_json: AsJson = False,
+) -> None:
     """Show one of them: key, value, reason."""
     found = [letter for letter in _operate(project, "letters")["letters"] if letter["place"] == place]
     if not found:
         raise LabError(f"there is no dead letter {place}", remedy=f"See: quintet deadletters list {project}")
-    print_table(("", ""), found[0].items())
+    if as_json:
+        print_json(found[0])
+    else:
+        print_table(("", ""), found[0].items())
 
 
-def replay_letters(project: Slug, topic: Annotated[str, typer.Argument(help="Topic.")], places: Places = None) -> None:
+def replay_letters(project: Slug, topic: TopicName, places: Places = None, as_json: AsJson = False) -> None:
     """Send dead letters back to their topic, all or those named; each is then in one place only."""
     found = _operate(project, "replay", topic, *(places or ()))
-    say(f"{found['replayed']} sent to {topic} again")
+    _answer(found, f"{found['replayed']} sent to {topic} again", as_json=as_json)
 
 
-def discard_letters(project: Slug, topic: Annotated[str, typer.Argument(help="Topic.")], places: Places = None) -> None:
+def discard_letters(project: Slug, topic: TopicName, places: Places = None, as_json: AsJson = False) -> None:
     """Give dead letters up, all of a topic or those named."""
     found = _operate(project, "discard", topic, *(places or ()))
-    say(f"{found['discarded']} given up")
+    _answer(found, f"{found['discarded']} given up", as_json=as_json)
+
+
+def _answer(found: Any, text: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+    else:
+        say(text)
 
 
 def _operate(slug: str, verb: str, *names: str) -> Any:
