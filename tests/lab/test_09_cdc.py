@@ -167,6 +167,23 @@ def test_a_service_that_is_killed_under_load_loses_and_doubles_nothing(streams: 
     streams.verify()
 
 
+def test_a_registry_that_is_down_stops_the_landing_and_moves_nothing(streams: Streams) -> None:
+    lab = streams.under_test
+    landing = ("-m", "quintet.call", "quintet.lakehouse.shop.pipeline:land_changes")
+    result(streams.python("-m", "quintet.lakehouse.shop.workload", "--changes", "50", "--seed", "3").stdout)
+    streams.operate("wait")
+    lab.supervisorctl("stop", "registry")
+    try:
+        told = streams.python(*landing, given="{}", expect=6).stdout
+        assert "the schema registry does not answer" in told
+    finally:
+        lab.supervisorctl("start", "registry")
+    wait_until(running(lab, "registry"), SERVICE, "the registry is back")
+    wait_until(lambda: "RESULT" in streams.start(*landing).communicate("{}", timeout=CAPTURE)[0], SERVICE, "it lands")
+    assert streams.run("--changes", "0")["state"] == "success"
+    streams.verify()
+
+
 def test_a_column_that_the_source_gains_reaches_the_copy_without_a_stop(streams: Streams) -> None:
     streams.statements("alter table orders add column if not exists channel text")
     streams.statements("update orders set channel = 'web', updated_at = now() where order_id % 2 = 0")
