@@ -39,9 +39,15 @@ NEEDED = {
     "quintet deadletters show": ["lakehouse", "lakehouse.orders.changes/0/1"],
     "quintet deadletters replay": ["lakehouse", "lakehouse.orders.changes"],
     "quintet deadletters discard": ["lakehouse", "lakehouse.orders.changes"],
+    "quintet lineage": ["fct_sales"],
+    "quintet catalogue search": ["email"],
+    "quintet product show": ["daily_sales"],
+    "quintet product new": ["sales_by_week", "--domain", "sales", "--from", "revenue_weekly"],
 }
 #: What works without a lab.
-FREE = {"quintet generate", "quintet docs"}
+FREE = {"quintet generate", "quintet docs", "quintet catalogue search"} | {
+    f"quintet product {verb}" for verb in ("list", "show", "check", "new")
+}
 
 Call = Callable[..., tuple[int, str, str]]
 
