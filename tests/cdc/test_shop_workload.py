@@ -23,7 +23,8 @@ AUDIT = """
 create table if not exists audit (entry text);
 create or replace function audit() returns trigger language plpgsql as $$
 begin
-  if tg_op = 'UPDATE' and to_jsonb(new)->>'product_code' <> to_jsonb(old)->>'product_code' and tg_table_name = 'products'
+  if tg_op = 'UPDATE' and tg_table_name = 'products'
+    and to_jsonb(new)->>'product_code' <> to_jsonb(old)->>'product_code'
   then insert into audit values ('products.d'), ('products.c');
   else insert into audit values (tg_table_name || '.' || replace(lower(left(tg_op, 1)), 'i', 'c'));
   end if;
@@ -111,7 +112,8 @@ def test_the_catalogue_declares_the_columns_and_keys_of_the_database(shop: Any) 
     for table in SHOP.tables:
         rows = shop.execute(
             "select column_name, data_type, is_nullable, numeric_precision, numeric_scale "
-            "from information_schema.columns where table_schema = 'public' and table_name = %s order by ordinal_position",
+            "from information_schema.columns where table_schema = 'public' and table_name = %s "
+            "order by ordinal_position",
             [table.name],
         ).fetchall()
         found = [
