@@ -5,7 +5,7 @@ ARGS ?=
 PLAYBOOK = cd ansible && ../.venv/bin/ansible-playbook
 
 .DEFAULT_GOAL := help
-.PHONY: lab lab-stop lab-destroy test-lab
+.PHONY: lab nodes lab-stop lab-destroy test-lab
 .PHONY: help bootstrap demo install deploy start stop reset destroy status check fix test benchmark clean
 
 help: ## show this list
@@ -40,6 +40,9 @@ lab: ## install or converge the lab on five containers (PROFILES, ARGS as for in
 	@scripts/lab up
 	@$(PLAYBOOK) site.yml -i inventories/compose -e profiles=$(PROFILES) $(ARGS)
 	@scripts/lab doors
+
+nodes: bootstrap ## install or converge the lab on five machines (inventories/homelab; PROFILES, ARGS as for install)
+	@$(PLAYBOOK) site.yml -i inventories/homelab -e profiles=$(PROFILES) $(ARGS)
 
 lab-stop: ## stop the five containers, keep everything
 	@scripts/lab stop

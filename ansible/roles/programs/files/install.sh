@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Install one part of the lab's programs when its stamp differs; prints `changed` or `same`.
-# Usage: install.sh [fetch] env|jars|archive|jre|trino|uv <arguments>. Downloads are cached and retried; a killed install
-# starts again. With `fetch` a download by Maven is made and nothing is installed.
+# Usage: install.sh [fetch|lacks] env|jars|archive|jre|trino|uv <arguments>. Downloads are cached and retried; a killed
+# install starts again. With `fetch` a download by Maven is made and nothing is installed; `lacks` prints its files when the
+# cache does not have it.
 set -euo pipefail
 
 retry() {
@@ -14,15 +15,23 @@ retry() {
   return 1
 }
 
-# Whether only a download is asked for; says then whether it was made.
-fetch=""
+mode=install
 fetched=same
-if [[ $1 == fetch ]]; then
-  fetch=yes
-  shift
-fi
+case $1 in
+  fetch | lacks)
+    mode=$1
+    shift
+    ;;
+esac
+is_installed() { [[ $mode == install ]] && done_already "$1" "$2"; }
+# Say what the cache lacks (whether it has it, its files) when that is asked for.
+tell_lacking() {
+  [[ $mode == lacks ]] || return 0
+  (($1 == 0)) || printf '%s\n' "${@:2}"
+  exit
+}
 leave_when_fetching() {
-  if [[ -n $fetch ]]; then echo "$fetched"; exit; fi
+  if [[ $mode == fetch ]]; then echo "$fetched"; exit; fi
 }
 
 done_already() { [[ "$(cat "$1/.stamp" 2>/dev/null)" == "$2" ]]; }
@@ -40,7 +49,8 @@ case $1 in
   jars) # pom, cache, target, artifact ids ("": the whole closure)
     pom=$2 cache=$3 target=$4 artifacts=$5
     stamp=$(cat "$pom" <(echo "$artifacts") | sha256sum | cut -d' ' -f1)
-    if [[ -z $fetch ]] && done_already "$target" "$stamp"; then echo same; exit; fi
+    if is_installed "$target" "$stamp"; then echo same; exit; fi
+    tell_lacking "$(done_already "$cache" "$stamp"; echo $?)" "$cache"
     if ! done_already "$cache" "$stamp"; then
       rm -rf "$cache"
       retry mvn -B -q -ntp -f "$pom" dependency:copy-dependencies "-DoutputDirectory=$cache" \
@@ -55,9 +65,10 @@ case $1 in
     ;;
   archive) # coordinates (group:artifact:version:tar.gz:classifier), cache, target
     stamp=$2 cache=$3 target=$4
-    if [[ -z $fetch ]] && done_already "$target" "$stamp"; then echo same; exit; fi
+    if is_installed "$target" "$stamp"; then echo same; exit; fi
     IFS=: read -r _ artifact version type classifier <<<"$stamp"
     archive=$cache/$artifact-$version-$classifier.$type
+    tell_lacking "$([[ -f $archive.whole ]]; echo $?)" "$archive" "$archive.whole"
     if ! [[ -f $archive.whole ]]; then
       # Copied, not resolved as a dependency: the parents of some of these are not published.
       retry mvn -B -q -ntp dependency:copy "-Dartifact=$stamp" "-DoutputDirectory=$cache"
@@ -85,8 +96,9 @@ case $1 in
   trino) # version, cache, target, plugins to keep
     version=$2 cache=$3 target=$4
     stamp=$version.$(echo "$5" | sha256sum | cut -c1-8)
-    if [[ -z $fetch ]] && done_already "$target" "$stamp"; then echo same; exit; fi
+    if is_installed "$target" "$stamp"; then echo same; exit; fi
     archive=$cache/trino-server-$version.tar.gz
+    tell_lacking "$([[ -f $archive.whole ]]; echo $?)" "$archive" "$archive.whole"
     if ! [[ -f $archive.whole ]]; then
       retry mvn -B -q -ntp dependency:copy "-Dartifact=io.trino:trino-server:$version:tar.gz" "-DoutputDirectory=$cache"
       gzip -t "$archive"
@@ -103,7 +115,7 @@ case $1 in
     done
     ;;
   *)
-    sed -n '2,4s/^# //p' "$0"
+    sed -n '2,5s/^# //p' "$0"
     exit 2
     ;;
 esac
