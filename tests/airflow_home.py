@@ -87,7 +87,7 @@ def _lab(home: Path) -> Lab:
     (app / "dbt" / "profiles.yml").write_text(
         "quintet: {target: lab, outputs: {lab: {type: trino}}}\n", encoding="utf-8"
     )
-    for folder in ("dags", "plugins", "spark_jobs"):
+    for folder in ("dags", "plugins", "spark_jobs", "flink_jobs"):
         (app / folder).symlink_to(ROOT / folder)
     content = yaml.safe_load(lab.file.read_text(encoding="utf-8"))
     content["paths"]["app"] = str(app)

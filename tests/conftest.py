@@ -10,7 +10,7 @@ import pytest
 from labs import lab_below
 from quintet.settings import Lab
 
-pytest_plugins = ["spark_session"]
+pytest_plugins = ["spark_session", "flink_lab"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

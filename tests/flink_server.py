@@ -133,6 +133,11 @@ class FlinkServer:
         latest = {"completed": done if job.completed else None, "failed": failed if counts["failed"] else None}
         return 200, {"counts": counts, "latest": latest, "history": [{"status": name} for name in job.history]}
 
+    def config(self, job_id: str, *, query: Any, body: Any) -> tuple[int, Any]:
+        given = self.jobs[job_id].properties.get("pipeline.global-job-parameters", "")
+        labels = dict(entry.split(":") for entry in given.split(",") if entry)
+        return 200, {"jid": job_id, "execution-config": {"user-config": labels}}
+
     def exceptions(self, job_id: str, *, query: Any, body: Any) -> tuple[int, Any]:
         entries = [
             {"timestamp": int(time.time() * 1000), "exceptionName": text.split(":")[0], "stacktrace": text}
@@ -237,6 +242,7 @@ ROUTES: list[tuple[str, str, Any]] = [
     ("GET", r"/jobs/(\w+)", FlinkServer.job),
     ("PATCH", r"/jobs/(\w+)", FlinkServer.cancel),
     ("GET", r"/jobs/(\w+)/checkpoints", FlinkServer.checkpoints),
+    ("GET", r"/jobs/(\w+)/config", FlinkServer.config),
     ("GET", r"/jobs/(\w+)/exceptions", FlinkServer.exceptions),
     ("GET", r"/jobs/(\w+)/metrics", FlinkServer.metrics),
     ("GET", r"/jobs/(\w+)/vertices/(\w+)/subtasks/metrics", FlinkServer.vertex),

@@ -19,10 +19,13 @@ FILES = sorted(DAGS.rglob("*.py"))
 EXPECTED = {
     "lakehouse_build_gold",
     "lakehouse_build_silver",
+    "lakehouse_care_streams",
     "lakehouse_care_tables",
+    "lakehouse_deploy_shop_to_silver",
     "lakehouse_ingest_bronze",
     "lakehouse_merge_shop_changes",
     "lakehouse_run_pipeline",
+    "lakehouse_watch_streams",
     "timeseries_backup_store",
     "timeseries_compact_blocks",
     "timeseries_load_points",
@@ -95,7 +98,7 @@ def test_a_file_is_parsed_in_no_time(bag: Any, dags: dict[str, Any]) -> None:
 
 
 def test_every_dag_is_tagged_owned_and_runs_one_at_a_time(dags: dict[str, Any]) -> None:
-    layers = {"bronze", "silver", "gold", "points", "care", "backup", "pipeline"}
+    layers = {"bronze", "silver", "gold", "points", "stream", "care", "backup", "pipeline"}
     for dag_id, dag in dags.items():
         slug = dag_id.partition("_")[0]
         assert slug in dag.tags, f"{dag_id}: tags are slug and layer"

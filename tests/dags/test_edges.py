@@ -32,6 +32,7 @@ GROUPS = {
         *BUILT,
         "gold.announce",
     ],
+    "lakehouse_deploy_shop_to_silver": ["deploy", "check_health"],
     "timeseries_load_points": ["load.check_input", "load.send", "load.gate"],
     "timeseries_backup_store": ["backup.snapshot", "backup.drill", "backup.prune"],
     "timeseries_run_pipeline": [
@@ -102,6 +103,10 @@ def test_each_single_dag_tells_one_asset_at_its_end_and_the_master_only_gold(dag
         "lakehouse_build_gold": {"gold.announce": ["gold_lakehouse"]},
         "lakehouse_run_pipeline": {"gold.announce": ["gold_lakehouse"]},
         "lakehouse_care_tables": {},
+        "lakehouse_care_streams": {},
+        "lakehouse_merge_shop_changes": {},
+        "lakehouse_watch_streams": {},
+        "lakehouse_deploy_shop_to_silver": {"check_health": ["stream_shop_to_silver"]},
         "timeseries_load_points": {"load.gate": ["points_timeseries"]},
         "timeseries_compact_blocks": {"compact": ["blocks_timeseries"]},
         "timeseries_move_tiers": {},
@@ -168,6 +173,8 @@ def test_switching_a_scheduled_dag_on_starts_no_run_for_the_past(dags: dict[str,
         "lakehouse_ingest_bronze",
         "lakehouse_merge_shop_changes",
         "lakehouse_care_tables",
+        "lakehouse_care_streams",
+        "lakehouse_watch_streams",
         "timeseries_load_points",
         "timeseries_retain_blocks",
         "timeseries_backup_store",
@@ -204,3 +211,21 @@ def test_only_one_task_at_a_time_changes_the_time_series_store(dags: dict[str, A
         if task.task_id in changes
     }
     assert found == dict.fromkeys(changes, "timeseries"), "a backup is compared with a store that no other task changes"
+
+
+def test_every_flink_job_has_the_dag_that_deploys_it(dags: dict[str, Any]) -> None:
+    from paths import ROOT
+    from quintet.flink.definition import job_folders
+
+    jobs = [(folder.parent.name, folder.name) for folder in job_folders(ROOT)]
+    assert jobs
+    for slug, job in jobs:
+        deploy = dags[f"{slug}_deploy_{job}"].get_task("deploy")
+        assert (deploy.slug, deploy.job) == (slug, job)
+        assert dags[f"{slug}_deploy_{job}"].schedule is None, "a person, or a deployment of code, starts it"
+        assert f"{slug}_watch_streams" in dags, "what is deployed is watched"
+
+
+def test_the_watch_and_the_care_of_streams_wait_for_no_slot_of_the_batch_jobs(dags: dict[str, Any]) -> None:
+    for dag_id in ("lakehouse_watch_streams", "lakehouse_care_streams"):
+        assert {task.pool for task in dags[dag_id].tasks} == {"default_pool"}

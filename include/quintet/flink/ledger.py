@@ -146,12 +146,12 @@ class Ledger:
         """Generations of a job, newest first."""
         return self._select("where job = %s order by number desc limit %s", (job, limit))
 
-    def current(self, slug: str | None = None) -> list[Generation]:
-        """The last generation of every job, or of those of one project."""
+    def current(self, which: str | None = None) -> list[Generation]:
+        """The last generation of every job, of those of one project (its slug), or of one job."""
         return self._select(
             "where (job, number) in (select job, max(number) from platform.flink_generations group by job) "
-            "and job like %s order by job",
-            (f"{slug}/%" if slug else "%",),
+            "and (%s::text is null or job = %s or split_part(job, '/', 1) = %s) order by job",
+            (which, which, which),
         )
 
     def begin(
