@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Install one part of the lab's programs when its stamp differs; prints `changed` or `same`.
-# Usage: install.sh [fetch|lacks] env|jars|archive|jre|trino|uv <arguments>. Downloads are cached and retried; a killed
+# Usage: install.sh all, with a line for each part on standard input, its name and arguments quoted for the shell: all of
+# them at once, one line of output for each.
+#        install.sh [fetch|lacks] env|jars|archive|jre|trino|uv <arguments>. Downloads are cached and retried; a killed
 # install starts again. With `fetch` a download by Maven is made and nothing is installed; `lacks` prints its files when the
 # cache does not have it.
 set -euo pipefail
@@ -14,6 +16,31 @@ retry() {
   done
   return 1
 }
+
+if [[ $1 == all ]]; then
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+  names=() jobs=()
+  while read -r words; do
+    [[ -n $words ]] || continue
+    eval "set -- $words"
+    name=$1
+    shift
+    "$0" "$@" >"$work/${#jobs[@]}" 2>&1 </dev/null &
+    names+=("$name") jobs+=("$!")
+  done
+  failed=0
+  for place in "${!jobs[@]}"; do
+    if wait "${jobs[place]}"; then
+      echo "$(tail -1 "$work/$place") ${names[place]}"
+    else
+      failed=1
+      echo "failed ${names[place]}"
+      tail -20 "$work/$place" >&2
+    fi
+  done
+  exit "$failed"
+fi
 
 mode=install
 fetched=same
@@ -115,7 +142,7 @@ case $1 in
     done
     ;;
   *)
-    sed -n '2,5s/^# //p' "$0"
+    sed -n '2,7s/^# //p' "$0"
     exit 2
     ;;
 esac
