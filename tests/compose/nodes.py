@@ -57,7 +57,9 @@ class Nodes:
     def quintet(self, *arguments: str, expect: int | None = 0) -> str:
         """Run the command on the node of Airflow."""
         words = " ".join(f"'{word}'" for word in arguments)
-        return self.on("cpu-node1", f"COLUMNS=200 quintet {words} 2>/tmp/errors || {{ cat /tmp/errors; exit 1; }}", expect=expect)
+        return self.on(
+            "cpu-node1", f"COLUMNS=200 quintet {words} 2>/tmp/errors || {{ cat /tmp/errors; exit 1; }}", expect=expect
+        )
 
     def sql(self, query: str) -> list[dict[str, Any]]:
         """Rows of a query through Trino."""

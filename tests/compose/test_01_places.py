@@ -16,7 +16,9 @@ GROUP_VARS = ROOT / "ansible" / "group_vars" / "all"
 
 def wanted(node: str) -> set[str]:
     """Services of the profiles in use that the inventory gives to a node."""
-    places: dict[str, Any] = yaml.safe_load((ROOT / "ansible/inventories/compose/places.yml").read_text(encoding="utf-8"))
+    places: dict[str, Any] = yaml.safe_load(
+        (ROOT / "ansible/inventories/compose/places.yml").read_text(encoding="utf-8")
+    )
     group_of = yaml.safe_load((GROUP_VARS / "places.yml").read_text(encoding="utf-8"))["service_places"]
     catalogue = yaml.safe_load((GROUP_VARS / "services.yml").read_text(encoding="utf-8"))["service_catalogue"]
 
@@ -52,7 +54,9 @@ def test_services_listen_on_the_lab_network_only(nodes: Nodes) -> None:
     for name in nodes.names:
         told = nodes.on(name, "ss -H -ltnp | grep -v sshd || true")
         own = nodes.lab_files[name]["nodes"][name]["address"]
-        addresses = {re.sub(r"^\[::ffff:(.*)\]$", r"\1", line.split()[3].rsplit(":", 1)[0]) for line in told.splitlines()}
+        addresses = {
+            re.sub(r"^\[::ffff:(.*)\]$", r"\1", line.split()[3].rsplit(":", 1)[0]) for line in told.splitlines()
+        }
         # The container's name service listens on 127.0.0.11.
         assert addresses <= {own, "127.0.0.1", "127.0.0.11", "[::1]"}, f"{name}:\n{told}"
 
@@ -79,5 +83,7 @@ def test_trino_and_spark_count_every_worker(nodes: Nodes) -> None:
     assert row["n"] == 2
     lab = nodes.lab_files["cpu-node1"]
     workers = {entry["address"] for entry in lab["nodes"].values() if "spark-worker" in entry["services"]}
-    alive = {entry["host"] for entry in nodes.get("spark_master_page", "/json/")["workers"] if entry["state"] == "ALIVE"}
+    alive = {
+        entry["host"] for entry in nodes.get("spark_master_page", "/json/")["workers"] if entry["state"] == "ALIVE"
+    }
     assert workers == alive

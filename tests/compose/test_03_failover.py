@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from tests.compose.nodes import Nodes
@@ -50,10 +52,10 @@ def acknowledged(nodes: Nodes) -> int:
     return int(nodes.on(CLIENT, "cat /tmp/drill 2>/dev/null | wc -l"))
 
 
-def wait(condition: object, what: str) -> None:
+def wait(condition: Callable[[], bool], what: str) -> None:
     end = time.monotonic() + LIMIT
     while time.monotonic() < end:
-        if condition():  # type: ignore[operator]
+        if condition():
             return
         time.sleep(2)
     pytest.fail(f"not within {LIMIT} s: {what}")
@@ -78,7 +80,7 @@ def test_a_killed_primary_is_replaced_and_no_confirmed_row_is_lost(nodes: Nodes)
     there = {int(line) for line in nodes.on(CLIENT, f"{WRITER} ask 'select number from drill'").splitlines()}
     assert confirmed - there == set()
     times = [float(line.split()[1]) for line in lines]
-    gap = max(later - earlier for earlier, later in zip(times, times[1:], strict=False))
+    gap = max(later - earlier for earlier, later in pairwise(times))
     print(f"writes went on after {gap:.1f} s, {len(confirmed)} confirmed rows, none lost")  # noqa: T201 - the figure
 
 
@@ -89,9 +91,9 @@ def test_the_old_primary_comes_back_as_a_replica(nodes: Nodes) -> None:
     def is_whole() -> bool:
         told = nodes.on(CLIENT, f"/srv/quintet/envs/service/bin/python -c '{program}' http://{address}:15433/cluster")
         members = json.loads(told)["members"]
-        return sorted(entry["role"] for entry in members) in (["leader", "replica"], ["leader", "sync_standby"]) and all(
-            entry["state"] in {"running", "streaming"} for entry in members
-        )
+        roles = sorted(entry["role"] for entry in members)
+        alive = all(entry["state"] in {"running", "streaming"} for entry in members)
+        return alive and roles in (["leader", "replica"], ["leader", "sync_standby"])
 
     wait(is_whole, "the old primary follows the new one")
 
