@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from batches import ALL, HOUR, QUIET, SECOND, START, batch, expected, found, regular, series, stored
 
-from quintet.timeseries import Batch, Matcher, Options, Store
+from quintet.timeseries import Batch, LabelTable, Matcher, Options, Store
 from quintet.timeseries.blockset import BlockSet
 from quintet.timeseries.errors import (
     CardinalityError,
@@ -224,6 +225,59 @@ BAD = {
     "no labels": Batch(((),), np.zeros(1, np.uint32), np.zeros(1, np.int64), np.zeros(1)),
     "no text": Batch(((("a", "\udc80"),),), np.zeros(1, np.uint32), np.zeros(1, np.int64), np.zeros(1)),
 }
+
+
+def of_table(table: LabelTable, *points: tuple[int, int, float]) -> Batch:
+    """Points as (number in the table, time, value)."""
+    columns = [np.array(column) for column in zip(*points, strict=True)]
+    return Batch(table, columns[0].astype(np.uint32), columns[1].astype(np.int64), columns[2].astype(np.float64))
+
+
+def test_of_a_table_of_labels_the_series_with_points_are_made_whatever_is_flushed_between(tmp_path: Path) -> None:
+    table = LabelTable()
+    for index in range(5):
+        table.add(series(sensor=str(index)))
+    batches = [of_table(table, (1, START, 1.0), (3, START, 2.0)), of_table(table, (3, START + 1, 3.0))]
+    with Store.open(tmp_path, QUIET) as store:
+        for one in batches:
+            store.append(one)
+        assert store.stats().series == 2
+        store.flush()
+        table.add(series(sensor="5"))
+        other = LabelTable()
+        other.add(series(sensor="of another table"))
+        batches += [of_table(table, (5, START, 4.0), (1, START + 2, 5.0)), of_table(other, (0, START, 6.0))]
+        for one in batches[2:]:
+            store.append(one)
+        assert store.stats().series == 4
+        assert stored(store) == expected(*batches)
+    with Store.open(tmp_path, QUIET) as store:
+        assert stored(store) == expected(*batches)
+
+
+def test_a_table_with_a_series_too_many_goes_on_with_the_others(tmp_path: Path) -> None:
+    table = LabelTable()
+    for index in range(3):
+        table.add(series(sensor=str(index)))
+    with Store.open(tmp_path, replace(QUIET, max_series=2)) as store:
+        first = of_table(table, (0, START, 1.0), (1, START, 1.0))
+        store.append(first)
+        with pytest.raises(CardinalityError):
+            store.append(of_table(table, (1, START + 1, 2.0), (2, START + 1, 2.0)))
+        second = of_table(table, (0, START + 2, 3.0))
+        store.append(second)
+        assert stored(store) == expected(first, second), "nothing of the refused batch is there"
+
+
+def test_a_batch_narrowed_to_its_own_series_is_the_same_points() -> None:
+    table = LabelTable()
+    for index in range(9):
+        table.add(series(sensor=str(index)))
+    whole = of_table(table, (7, START, 1.0), (2, START, 2.0), (7, START + 1, 3.0))
+    narrow = whole.narrowed()
+    assert narrow.labels == (table[2], table[7])
+    assert expected(narrow) == expected(whole)
+    assert narrow.narrowed() is narrow
 
 
 @pytest.mark.parametrize("name", BAD)
