@@ -173,7 +173,10 @@ def _settle(lab: Lab, topic: Topic, places: Iterable[str] | None, *, again: bool
         for letter in (waiting[place] for place in wanted):
             headers = [*letter.headers.items(), (REPLAYED, letter.place.encode())]
             if again:
-                producer.produce(topic.name, key=letter.key, value=letter.value, headers=headers)
+                # Where it was: among the other records of its key.
+                producer.produce(
+                    topic.name, partition=letter.partition, key=letter.key, value=letter.value, headers=headers
+                )
             producer.produce(topic.dead_letters, key=letter.place, value=None)
             producer.poll(0)
         producer.commit_transaction(DELIVERY)
