@@ -89,3 +89,8 @@ def test_a_copy_of_the_shop_has_the_columns_and_the_key_of_the_catalogue(source:
         assert f"PRIMARY KEY ({', '.join(copy.key)}) NOT ENFORCED" in statement
     assert f"'topic' = '{source.topic.name}'" in read
     assert "'write.upsert.enabled' = 'true'" in made
+
+
+def test_no_copy_of_the_shop_counts_rows_before_it_replaces_them() -> None:
+    job = read_job(ROOT / "flink_jobs" / "lakehouse" / "shop_to_silver")
+    assert job.options["table.exec.sink.upsert-materialize"] == "NONE", "rows that are sent twice would stay for ever"

@@ -1,5 +1,6 @@
 -- Changes of the shop's tables, as Debezium captures them: one change log each, keyed as the table is. Times with a zone
--- come as text, dates as days since 1970. The first table only lends its options to the others.
+-- come as text, dates as days since 1970. Whole numbers are read as long ones, so that a column that is widened can still be
+-- read. The first table only lends its options to the others.
 CREATE TEMPORARY TABLE captured (
   nothing AS 0
 ) WITH (
@@ -67,9 +68,9 @@ LIKE captured (EXCLUDING ALL INCLUDING OPTIONS);
 
 CREATE TEMPORARY TABLE order_lines_changes (
   order_id BIGINT,
-  line_number INT,
+  line_number BIGINT,
   product_code STRING,
-  quantity INT,
+  quantity BIGINT,
   unit_price DECIMAL(12,2),
   PRIMARY KEY (order_id, line_number) NOT ENFORCED
 ) WITH ('topic' = 'lakehouse.order_lines.changes')

@@ -1,4 +1,5 @@
--- One job: six copies that share its checkpoints.
+-- One job: six copies that share its checkpoints. Long numbers become whole ones by way of a text: one that is too large
+-- stops the job, where a plain cast would make another number of it.
 SET 'table.local-time-zone' = 'UTC';
 
 EXECUTE STATEMENT SET BEGIN
@@ -47,9 +48,9 @@ FROM orders_changes;
 
 INSERT INTO lake.silver_lakehouse.shop_order_lines SELECT
   order_id,
-  line_number,
+  CAST(CAST(line_number AS STRING) AS INT),
   product_code,
-  quantity,
+  CAST(CAST(quantity AS STRING) AS INT),
   unit_price
 FROM order_lines_changes;
 

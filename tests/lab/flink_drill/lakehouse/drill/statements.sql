@@ -53,9 +53,9 @@ CREATE TABLE IF NOT EXISTS lake.silver_lakehouse.drill_totals (
 
 EXECUTE STATEMENT SET BEGIN
 
-INSERT INTO copies SELECT k, n FROM numbers;
+INSERT INTO copies SELECT LOWER(k), n FROM numbers;
 
 INSERT INTO lake.silver_lakehouse.drill_totals
-SELECT k, COUNT(*), SUM(n) FROM numbers WHERE k IS NOT NULL GROUP BY k;
+SELECT k, COUNT(*), ABS(SUM(n)) FROM numbers WHERE k IS NOT NULL GROUP BY k;
 
 END;
