@@ -101,7 +101,7 @@ class LabState:
     projects: Sequence[ProjectState]
     alerts: Sequence[Told]
     tables: Sequence[TableRow]
-    streams: Sequence[StreamRow]
+    streams: list[StreamRow]
     links: Mapping[str, str]
     memory_mb: int | None
     machine_mb: int
