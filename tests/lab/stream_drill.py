@@ -33,10 +33,10 @@ class Drill:
         self.lab, self.jobs = lab, jobs
         self._code = str(lab.path("app") / "include")
 
-    def flink(self, *words: str, expect: int = 0) -> tuple[list[dict[str, Any]], str]:
+    def flink(self, *words: str, expect: int | None = 0) -> tuple[list[dict[str, Any]], str]:
         """Rows and messages of `python -m quintet.flink`."""
         done = self._run("airflow", ["-m", "quintet.flink", *words], as_user=True)
-        assert done.returncode == expect, f"{words} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        assert expect in {None, done.returncode}, f"{words} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
         return [json.loads(line) for line in done.stdout.splitlines()], done.stderr
 
     def deploy(self, *words: str, expect: int = 0) -> tuple[dict[str, Any], str]:
@@ -74,7 +74,7 @@ class Drill:
 
 
 def topics_program(verb: str, *words: str) -> dict[str, Any]:
-    """Run in the environment `streaming`: prepare, produce, read or remove the topics of the drill."""
+    """Run in the environment `streaming`: prepare, fill, read or remove the topics of the drill."""
     from confluent_kafka import Consumer, Producer, TopicPartition
     from confluent_kafka.admin import AdminClient, NewTopic
 
@@ -117,6 +117,15 @@ def topics_program(verb: str, *words: str) -> dict[str, Any]:
             for done in admin.create_topics([NewTopic(NUMBERS, 1), NewTopic(COPIES, 1)]).values():
                 done.result(timeout=20)
         return {"topics": sorted(there)}
+    if verb == "widen":
+        first, count, keys = (int(word) for word in words)
+        producer = Producer({**settings, "enable.idempotence": True, "linger.ms": 20})
+        for number in range(first, first + count):
+            # A step that has no common divisor with the keys visits all of them, far apart.
+            producer.produce(NUMBERS, json.dumps({"k": f"wide-{number * 7919 % keys}", "n": 1}).encode())
+            producer.poll(0)
+        assert producer.flush(60) == 0
+        return {"produced": first + count}
     if verb == "produce":
         count, rate = int(words[0]), int(words[1])
         first = consumer.get_watermark_offsets(TopicPartition(NUMBERS, 0), timeout=20)[1]
