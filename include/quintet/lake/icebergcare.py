@@ -16,7 +16,7 @@ from quintet.lake.errors import CareError
 from quintet.lake.trino import query
 from quintet.lake.upkeep import READS, Care, Measure
 
-__all__ = ["care_for_iceberg", "checksum_statement", "iceberg_tables", "measure", "meta"]
+__all__ = ["care_for_iceberg", "checksum_statement", "expire", "iceberg_tables", "measure", "meta"]
 
 #: Files below this size are joined. Trino's own default.
 SMALL_BYTES = 100 * 1024 * 1024
@@ -52,7 +52,6 @@ def care_for_iceberg(connection: trino.dbapi.Connection, name: str, *, retention
         CareError: the rows are not the same as before.
 
     """
-    threshold = f"retention_threshold => '{int(retention / timedelta(hours=1))}h'"
     before = measure(connection, name)
     done = []
     if _wants_optimize(connection, name, before):
@@ -60,11 +59,12 @@ def care_for_iceberg(connection: trino.dbapi.Connection, name: str, *, retention
         query(connection, f"ALTER TABLE {name} EXECUTE optimize(file_size_threshold => '{SMALL_BYTES}B')")
         _compare(name, content, _checksum(connection, name))
         done.append("compact")
-    expired = _expire(connection, name, retention, threshold)
+    expired = expire(connection, name, retention)
     if expired:
         done.append(f"expired {expired} snapshots")
     # Files that no commit knows: nothing tells beforehand whether there are any, and without any nothing changes.
-    query(connection, f"ALTER TABLE {name} EXECUTE remove_orphan_files({threshold})")
+    threshold = f"{int(retention / timedelta(hours=1))}h"
+    query(connection, f"ALTER TABLE {name} EXECUTE remove_orphan_files(retention_threshold => '{threshold}')")
     if before.rows and not _has_statistics(connection, name):
         query(connection, f"ANALYZE {name}")
         done.append("statistics")
@@ -82,6 +82,30 @@ def measure(connection: trino.dbapi.Connection, name: str) -> Measure:
     return Measure(found[0], found[1], content[0], statistics.median(seconds))
 
 
+def expire(connection: trino.dbapi.Connection, name: str, retention: timedelta, *, below_minimum: bool = False) -> int:
+    """Give up snapshots older than `retention`, but for the current one; the number of them.
+
+    Trino refuses less than a week, unless it is told by `below_minimum` that this is meant.
+
+    Raises:
+        ServiceDownError: Trino does not answer.
+        LabError: Trino refused a step.
+
+    """
+    seconds = int(retention.total_seconds())
+    (old,) = query(
+        connection,
+        f"SELECT count(*) FROM {meta(name, 'snapshots')} WHERE committed_at < date_add('second', -{seconds}, "
+        f"current_timestamp) AND snapshot_id NOT IN (SELECT snapshot_id FROM {meta(name, 'refs')})",
+    )
+    if old[0]:
+        if below_minimum:
+            catalog = name.partition(".")[0]
+            query(connection, f"SET SESSION {catalog}.expire_snapshots_min_retention = '{seconds}s'")
+        query(connection, f"ALTER TABLE {name} EXECUTE expire_snapshots(retention_threshold => '{seconds}s')")
+    return int(old[0])
+
+
 def _wants_optimize(connection: trino.dbapi.Connection, name: str, now: Measure) -> bool:
     if now.files < 2:
         return False
@@ -95,19 +119,6 @@ def _wants_optimize(connection: trino.dbapi.Connection, name: str, now: Measure)
         f"(SELECT snapshot_id FROM {meta(name, 'refs')} WHERE name = 'main')",
     )
     return bool(small[0] > 1 or small[1] > 0) and current[0] != _REWRITTEN
-
-
-def _expire(connection: trino.dbapi.Connection, name: str, retention: timedelta, threshold: str) -> int:
-    """Give up snapshots older than `retention`, but for the current one; the number of them."""
-    seconds = int(retention.total_seconds())
-    (old,) = query(
-        connection,
-        f"SELECT count(*) FROM {meta(name, 'snapshots')} WHERE committed_at < date_add('second', -{seconds}, "
-        f"current_timestamp) AND snapshot_id NOT IN (SELECT snapshot_id FROM {meta(name, 'refs')})",
-    )
-    if old[0]:
-        query(connection, f"ALTER TABLE {name} EXECUTE expire_snapshots({threshold})")
-    return int(old[0])
 
 
 def _has_statistics(connection: trino.dbapi.Connection, name: str) -> bool:

@@ -18,7 +18,7 @@ import trino
 from quintet.catalogue import Table, Writer, tables
 from quintet.errors import LabError, ServiceDownError
 from quintet.lake.errors import CareError
-from quintet.lake.icebergcare import checksum_statement, measure, meta
+from quintet.lake.icebergcare import checksum_statement, expire, measure, meta
 from quintet.lake.trino import connect, query
 from quintet.lake.upkeep import Care
 from quintet.runs import record
@@ -98,7 +98,7 @@ def care_for_stream(connection: trino.dbapi.Connection, name: str, *, retention:
     if _wants_optimize(connection, name):
         _optimize(connection, name)
         done.append("compact")
-    expired = _expire(connection, name, retention)
+    expired = expire(connection, name, retention, below_minimum=True)
     if expired:
         done.append(f"expired {expired} snapshots")
     return Care(name, before, measure(connection, name) if done else before, tuple(done))
@@ -153,19 +153,3 @@ def _compare(connection: trino.dbapi.Connection, name: str, before: int, after: 
 def _snapshots(connection: trino.dbapi.Connection, name: str) -> dict[int, tuple[int | None, str]]:
     rows = query(connection, f"SELECT snapshot_id, parent_id, operation FROM {meta(name, 'snapshots')}")
     return {row[0]: (row[1], row[2]) for row in rows}
-
-
-def _expire(connection: trino.dbapi.Connection, name: str, retention: timedelta) -> int:
-    """Give up old snapshots, but for the current one; the number of them."""
-    seconds = int(retention.total_seconds())
-    (old,) = query(
-        connection,
-        f"SELECT count(*) FROM {meta(name, 'snapshots')} WHERE committed_at < date_add('second', -{seconds}, "
-        f"current_timestamp) AND snapshot_id NOT IN (SELECT snapshot_id FROM {meta(name, 'refs')})",
-    )
-    if old[0]:
-        # Trino refuses less than a week unless it is told that this is meant.
-        catalog = name.partition(".")[0]
-        query(connection, f"SET SESSION {catalog}.expire_snapshots_min_retention = '{seconds}s'")
-        query(connection, f"ALTER TABLE {name} EXECUTE expire_snapshots(retention_threshold => '{seconds}s')")
-    return int(old[0])
