@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from quintet.check import Check
 from quintet.errors import LabError, ServiceDownError, VerifyError
 from quintet.lakehouse import facts
 from quintet.lakehouse.generator import Scale, generate
 from quintet.lakehouse.truth import Truth
-from quintet.lakehouse.verify import BRONZE, INVARIANTS, METRICS, PARTS, Check, checks
+from quintet.lakehouse.verify import BRONZE, INVARIANTS, METRICS, PARTS, checks
 
 WHOLE = {*METRICS.values(), *INVARIANTS.values()}
 

@@ -14,6 +14,7 @@ from lab_service import SECRETS, TOKENS, lab_with_door
 from services import served
 
 from quintet import alerts
+from quintet.check import Check
 from quintet.errors import GateError, InputError, LabError, ServiceDownError, VerifyError
 from quintet.settings import Lab
 from quintet.timeseries import Options, Store, loading, upkeep
@@ -24,7 +25,7 @@ from quintet.timeseries.labclient import LabClient
 from quintet.timeseries.model import DAY
 from quintet.timeseries.reset import reset
 from quintet.timeseries.truth import Truth
-from quintet.timeseries.verify import Check, checks
+from quintet.timeseries.verify import checks
 
 SMALL = Scale(sensors=3, meters=2, services=2, machines=2)
 

@@ -176,10 +176,7 @@ def verify(
         return verify_capture(lab, as_json=as_json)
     proof = proof_of(project)
     known = proof.truth(truth, Path() if truth else _last_input(lab, project))
-    found = [
-        {"name": check.name, "ok": check.ok, "expected": check.expected, "actual": check.actual}
-        for check in proof.checks(lab, known)
-    ]
+    found = [check.as_json() for check in proof.checks(lab, known)]
     failed = [check for check in found if not check["ok"]]
     record.write(lab, project, "last_verify", {"ok": not failed, "source": known.source, "checks": found})
     if as_json:

@@ -5,35 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from quintet.check import Check
 from quintet.errors import VerifyError
 from quintet.settings import Lab
 
-__all__ = ["Answer", "Check", "Proof", "proof_of"]
+__all__ = ["Answer", "Proof", "proof_of"]
 
 #: Title, names of columns, rows.
 Answer = tuple[str, Sequence[str], Iterable[Sequence[Any]]]
-
-
-class Check(Protocol):
-    """One comparison of a proof."""
-
-    @property
-    def name(self) -> str:
-        """What is compared."""
-
-    @property
-    def expected(self) -> str:
-        """What the truth says."""
-
-    @property
-    def actual(self) -> str:
-        """What was found."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether both are the same."""
 
 
 class Proof(ABC):

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from quintet.check import Check
 from quintet.errors import LabError, ServiceDownError
 from quintet.lakehouse.truth import Truth
 
-__all__ = ["Check", "checks"]
+__all__ = ["checks"]
 
 #: Runs a statement and returns all rows.
 Ask = Callable[[str], list[list[Any]]]
@@ -101,20 +101,6 @@ STRANGERS = "files that the truth does not know (empty the project first: quinte
 
 #: Differences that a check names; the rest is counted.
 SHOWN = 3
-
-
-@dataclass(frozen=True)
-class Check:
-    """One comparison; money is compared as a number, not as text."""
-
-    name: str
-    expected: str
-    actual: str
-
-    @property
-    def ok(self) -> bool:
-        """Whether both are the same value."""
-        return self.expected == self.actual
 
 
 def checks(truth: Truth, ask: Ask) -> Iterator[Check]:

@@ -7,14 +7,14 @@ series, and each must be the truth's to the last digit. SQL and the ledger of fi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
+from quintet.check import Check
 from quintet.errors import LabError, ServiceDownError
 from quintet.timeseries.truth import SeriesTruth, Truth
 
-__all__ = ["Ask", "Check", "checks"]
+__all__ = ["Ask", "checks"]
 
 
 class Ask(Protocol):
@@ -25,20 +25,6 @@ class Ask(Protocol):
 
     def sql(self, statement: str) -> dict[str, Any]:
         """Answer of a SELECT: columns and rows."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """One comparison."""
-
-    name: str
-    expected: str
-    actual: str
-
-    @property
-    def ok(self) -> bool:
-        """Whether both are the same value."""
-        return self.expected == self.actual
 
 
 #: Figure -> PromQL over a selector with its range, and what a series' truth says.

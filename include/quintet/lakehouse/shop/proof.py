@@ -11,7 +11,6 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from quintet.catalogue import SourceTable
@@ -20,6 +19,7 @@ from quintet.cdc import connector, slots
 from quintet.cdc.database import connect
 from quintet.cdc.rowhash import Fingerprint, fingerprint
 from quintet.cdc.signals import wait_until_captured
+from quintet.check import Check
 from quintet.errors import LabError, QuintetError
 from quintet.lake.tables import delta_path
 from quintet.lake.trino import connect as connect_trino
@@ -28,28 +28,10 @@ from quintet.lakehouse.shop.pipeline import prepare
 from quintet.settings import Lab, load_lab
 from quintet.streams.deadletters import letters
 
-__all__ = ["Check", "checks", "in_delta", "in_iceberg", "in_source", "main"]
+__all__ = ["checks", "in_delta", "in_iceberg", "in_source", "main"]
 
 #: Seconds until a stream has caught up; a job commits at its checkpoints.
 PATIENCE = 180.0
-
-
-@dataclass(frozen=True)
-class Check:
-    """One comparison."""
-
-    name: str
-    expected: str
-    actual: str
-
-    @property
-    def ok(self) -> bool:
-        """Whether both are the same."""
-        return self.expected == self.actual
-
-    def as_json(self) -> dict[str, Any]:
-        """JSON object."""
-        return {"name": self.name, "ok": self.ok, "expected": self.expected, "actual": self.actual}
 
 
 def in_source(lab: Lab, table: SourceTable) -> Fingerprint:
