@@ -275,6 +275,8 @@ def flink_server() -> Iterator[FlinkServer]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Head and body in one packet: the second would wait 40 ms for the first to be acknowledged.
+        wbufsize = -1
 
         def _reply(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
