@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from quintet.cli.output import AsJson, print_json, print_table, say
+from quintet.cli.output import AsJson, print_facts, print_json, print_table, say
 from quintet.cli.progress import progress
-from quintet.errors import GateError, LabError, VerifyError
+from quintet.cli.proofs import tell_checks
+from quintet.errors import GateError, LabError
 from quintet.settings import Lab, load_lab
 
 __all__ = ["Work", "register", "run_capture", "verify_capture"]
@@ -133,30 +134,15 @@ def verify_capture(lab: Lab, *, as_json: bool) -> None:
     _require(lab)
     pieces = (record.read(lab, "lakehouse", RECORD) or {}).get("pieces", [])
     found = _program(lab, "proof", "verify", "--truth", json.dumps({"pieces": pieces}))["checks"]
-    failed = [check for check in found if not check["ok"]]
-    record.write(lab, "lakehouse", "last_cdc_verify", {"ok": not failed, "checks": found})
-    if as_json:
-        print_json({"checks": found})
-    else:
-        print_table(
-            ("", "check", "expected", "actual"),
-            [("ok" if check["ok"] else "WRONG", check["name"], check["expected"], check["actual"]) for check in found],
-        )
-        say(f"{len(found) - len(failed)} passed, {len(failed)} failed")
-    if failed:
-        raise VerifyError(
-            f"{len(failed)} of {len(found)} checks failed, first: {failed[0]['name']}",
-            remedy="Let both lakes catch up and verify again: quintet run lakehouse --cdc --changes 0",
-        )
+    facts = {"ok": all(check["ok"] for check in found), "checks": found}
+    record.write(lab, "lakehouse", "last_cdc_verify", facts)
+    remedy = "Let both lakes catch up and verify again: quintet run lakehouse --cdc --changes 0"
+    tell_checks(found, remedy=remedy, as_json=as_json)
 
 
 def show(project: Slug, as_json: AsJson = False) -> None:
     """Show connector and slot: whether they run, how far behind, what they hold back."""
-    found = _operate(project, "show")
-    if as_json:
-        print_json(found)
-    else:
-        print_table(("", ""), found.items())
+    print_facts(_operate(project, "show"), as_json=as_json)
 
 
 def snapshot(project: Slug, tables: Tables = None, as_json: AsJson = False) -> None:
@@ -168,11 +154,8 @@ def snapshot(project: Slug, tables: Tables = None, as_json: AsJson = False) -> N
 def recover(project: Slug, as_json: AsJson = False) -> None:
     """Begin anew after a slot was lost: read all tables, and delete what went meanwhile."""
     found = _operate(project, "recover")
-    if as_json:
-        print_json(found)
-    else:
-        gone = ", ".join(f"{count} of {table}" for table, count in found["gone"].items()) or "none"
-        say(f"read anew in {found['seconds']} s; rows that had gone meanwhile: {gone}")
+    gone = ", ".join(f"{count} of {table}" for table, count in found["gone"].items()) or "none"
+    _answer(found, f"read anew in {found['seconds']} s; rows that had gone meanwhile: {gone}", as_json=as_json)
 
 
 def release(
@@ -189,12 +172,10 @@ def release(
 def list_letters(project: Slug, as_json: AsJson = False) -> None:
     """List the records that could not be read, with the reason."""
     found = _operate(project, "letters")["letters"]
-    if as_json:
-        print_json({"letters": found})
-    else:
+    if not as_json:
         rows = [(letter["place"], letter["found_at"], letter["reason"], letter["detail"]) for letter in found]
         print_table(("place", "found at", "reason", "detail"), rows)
-        say(f"{len(found)} waiting")
+    _answer({"letters": found}, f"{len(found)} waiting", as_json=as_json)
 
 
 def show_letter(
@@ -206,10 +187,7 @@ def show_letter(
     found = [letter for letter in _operate(project, "letters")["letters"] if letter["place"] == place]
     if not found:
         raise LabError(f"there is no dead letter {place}", remedy=f"See: quintet deadletters list {project}")
-    if as_json:
-        print_json(found[0])
-    else:
-        print_table(("", ""), found[0].items())
+    print_facts(found[0], as_json=as_json)
 
 
 def replay_letters(project: Slug, topic: TopicName, places: Places = None, as_json: AsJson = False) -> None:

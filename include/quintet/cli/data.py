@@ -13,7 +13,7 @@ import typer
 from quintet import catalogue
 from quintet.catalogue import Layer, Table
 from quintet.catalogue.gold import described
-from quintet.cli.output import AsJson, print_json, print_table, say
+from quintet.cli.output import AsJson, print_facts, print_json, print_table, say
 from quintet.errors import QuintetError
 from quintet.settings import load_lab
 
@@ -126,11 +126,7 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Bring a table back to one of its versions; that can be taken back in the same way."""
-    done = _travel("rollback", name, str(version))
-    if as_json:
-        print_json(done)
-    else:
-        print_table(("", ""), done.items())
+    print_facts(_travel("rollback", name, str(version)), as_json=as_json)
 
 
 def _travel(verb: str, name: str, *arguments: str) -> Any:
@@ -195,10 +191,7 @@ def replay_quarantine(
     _require_quarantine(project)
     lab = load_lab()
     done = run_command(lab, replay_command(lab, by=by, file=file, lines=line or [], rule=rule))
-    if as_json or not isinstance(done, dict):
-        print_json(done)
-    else:
-        print_table(("", ""), done.items())
+    print_facts(done, as_json=as_json or not isinstance(done, dict))
 
 
 def _require_quarantine(slug: str) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
-__all__ = ["AsJson", "print_json", "print_table", "say"]
+__all__ = ["AsJson", "print_facts", "print_json", "print_table", "say"]
 
 #: Columns of an output that is read by a program.
 WIDE = 1000
@@ -43,6 +43,14 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title:
         console.print(table)
     # The last column is not filled up with spaces.
     sys.stdout.writelines(f"{line.rstrip()}\n" for line in shown.get().splitlines())
+
+
+def print_facts(facts: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print names and values: as JSON for programs, else as a table."""
+    if as_json:
+        print_json(facts)
+    else:
+        print_table(("", ""), facts.items())
 
 
 def say(text: str) -> None:

@@ -13,7 +13,7 @@ import typer
 from quintet.cli.capture import Work, run_capture, verify_capture
 from quintet.cli.output import AsJson, print_json, print_table, say
 from quintet.cli.progress import progress
-from quintet.cli.proofs import proof_of
+from quintet.cli.proofs import proof_of, tell_checks
 from quintet.errors import GateError, InputError, LabError, VerifyError
 from quintet.settings import Lab, load_lab
 
@@ -177,22 +177,9 @@ def verify(
     proof = proof_of(project)
     known = proof.truth(truth, Path() if truth else _last_input(lab, project))
     found = [check.as_json() for check in proof.checks(lab, known)]
-    failed = [check for check in found if not check["ok"]]
-    record.write(lab, project, "last_verify", {"ok": not failed, "source": known.source, "checks": found})
-    if as_json:
-        print_json({"checks": found})
-    else:
-        rows = (
-            ("ok" if check["ok"] else "WRONG", *list(check.values())[:1], check["expected"], check["actual"])
-            for check in found
-        )
-        print_table(("", "check", "expected", "actual"), rows)
-        say(f"{len(found) - len(failed)} passed, {len(failed)} failed")
-    if failed:
-        raise VerifyError(
-            f"{len(failed)} of {len(found)} checks failed, first: {failed[0]['name']}",
-            remedy=f"Look at the last run, then run again: quintet run {project}",
-        )
+    facts = {"ok": all(check["ok"] for check in found), "source": known.source, "checks": found}
+    record.write(lab, project, "last_verify", facts)
+    tell_checks(found, remedy=f"Look at the last run, then run again: quintet run {project}", as_json=as_json)
 
 
 def _require_sources(project: Project) -> None:

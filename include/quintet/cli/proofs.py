@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from quintet.check import Check
+from quintet.cli.output import print_json, print_table, say
 from quintet.errors import VerifyError
 from quintet.settings import Lab
 
-__all__ = ["Answer", "Proof", "proof_of"]
+__all__ = ["Answer", "Proof", "proof_of", "tell_checks"]
 
 #: Title, names of columns, rows.
 Answer = tuple[str, Sequence[str], Iterable[Sequence[Any]]]
@@ -135,3 +136,23 @@ _PROOFS: dict[str, type[Proof]] = {"lakehouse": _Lakehouse, "timeseries": _Times
 def proof_of(slug: str) -> Proof:
     """The proof of a project of the catalogue."""
     return _PROOFS[slug]()
+
+
+def tell_checks(found: Sequence[Mapping[str, Any]], *, remedy: str, as_json: bool) -> None:
+    """Print the checks of a proof, as `Check.as_json` gives them.
+
+    Raises:
+        VerifyError: something differs; `remedy` is what to do then.
+
+    """
+    failed = [check for check in found if not check["ok"]]
+    if as_json:
+        print_json({"checks": found})
+    else:
+        print_table(
+            ("", "check", "expected", "actual"),
+            [("ok" if check["ok"] else "WRONG", check["name"], check["expected"], check["actual"]) for check in found],
+        )
+        say(f"{len(found) - len(failed)} passed, {len(failed)} failed")
+    if failed:
+        raise VerifyError(f"{len(failed)} of {len(found)} checks failed, first: {failed[0]['name']}", remedy=remedy)
