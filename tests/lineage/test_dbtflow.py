@@ -22,6 +22,7 @@ COUNTED = {
     "customer_value_backtest": {"customers", "method"},
     "revenue_monthly": {"trading_days"},
     "revenue_weekly": {"trading_days"},
+    "shop_orders_daily": {"orders"},
 }
 
 

@@ -296,6 +296,7 @@ LAKEHOUSE = Project(
         _gold("cohort_retention", "Share of customers of a first-purchase month who buy again, by month"),
         _gold("customer_rfm", "Recency, frequency, monetary value and segment of each customer"),
         _gold("basket_pairs", "Products bought together, with support, confidence and lift"),
+        _gold("shop_orders_daily", "Orders of the shop's database a day, and how many are paid"),
         _gold("return_rates", "Return rate by product"),
         _gold("product_abc", "Products ranked by revenue into classes A, B, C"),
         _gold("customer_value", "Past value and forecast of each customer"),

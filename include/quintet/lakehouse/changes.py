@@ -13,6 +13,7 @@ from typing import Any
 
 from quintet.catalogue import Layer, Table
 from quintet.catalogue.lakehouse import CUSTOMERS, FILE_TABLES, INVOICE_LINES, PRODUCTS, QUARANTINE, SLUG
+from quintet.catalogue.shop import SHOP, delta_copy
 from quintet.errors import QuintetError
 from quintet.settings import Lab, load_lab, read_lab
 
@@ -22,7 +23,7 @@ __all__ = ["find_changes", "record"]
 #: the sources of the dbt project.
 _INPUTS: dict[str, tuple[Table, ...]] = {
     Layer.SILVER: (*FILE_TABLES, QUARANTINE),
-    Layer.GOLD: (INVOICE_LINES, CUSTOMERS, PRODUCTS),
+    Layer.GOLD: (INVOICE_LINES, CUSTOMERS, PRODUCTS, delta_copy(SHOP.table("orders"))),
 }
 #: Gold is cheap to build anew and its models are code: another release counts as a change.
 _CODE = "release"
