@@ -24,8 +24,10 @@ COMMAND_LIMIT = 900
 
 
 DAYS, SEED = "12", "11"
-#: Profiles of the lab under test, separated by commas; without them those of the inventory.
-PROFILES = {"profiles": given} if (given := os.environ.get("QUINTET_TEST_PROFILES")) else {}
+#: Profiles of the lab under test, separated by commas; without them those of the inventory, and later the wide ones.
+PROFILES = os.environ.get("QUINTET_TEST_PROFILES", "")
+#: What streams and series want, and the memory of a machine that carries it, in GiB.
+WIDE_PROFILES, WIDE_MEMORY = "lakehouse,streaming,objects,timeseries,replicas", 20
 
 
 @dataclass
@@ -34,6 +36,7 @@ class LabUnderTest:
 
     home: Path
     offset: int
+    profiles: str = PROFILES
     environment: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -46,12 +49,13 @@ class LabUnderTest:
 
     def playbook(self, name: str, *arguments: str) -> str:
         """Run a playbook of the repository and return its output; fails the test when the playbook fails."""
+        profiles = {"profiles": self.profiles} if self.profiles else {}
         done = subprocess.run(
             [
                 ROOT / ".venv" / "bin" / "ansible-playbook",
                 name,
                 "-e",
-                json.dumps({"port_offset": self.offset, "command_link": "", **PROFILES}),
+                json.dumps({"port_offset": self.offset, "command_link": "", **profiles}),
                 *arguments,
             ],
             cwd=ROOT / "ansible",
@@ -169,6 +173,23 @@ def installed() -> Iterator[LabUnderTest]:
     finally:
         if not keep:
             lab.playbook("playbooks/stop.yml")
+
+
+@pytest.fixture(scope="session")
+def widened(installed: LabUnderTest) -> LabUnderTest:
+    """The lab with the profiles of streams and series, which come to one that has been in use."""
+    if not PROFILES:
+        if psutil.virtual_memory().total < WIDE_MEMORY * 2**30:
+            pytest.skip(f"the profiles {WIDE_PROFILES} want {WIDE_MEMORY} GiB of memory")
+        installed.profiles = WIDE_PROFILES
+        installed.playbook("site.yml")
+    return installed
+
+
+def need(lab: LabUnderTest, *profiles: str) -> None:
+    """Skip the test where the lab lacks a profile."""
+    if lacking := sorted(set(profiles) - set(lab.lab.profiles)):
+        pytest.skip(f"the lab has no profile {', '.join(lacking)}: QUINTET_TEST_PROFILES names others")
 
 
 @dataclass(frozen=True)

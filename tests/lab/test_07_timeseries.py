@@ -1,8 +1,4 @@
-"""The time-series database in the lab: run and proof, a poison file, tokens, kill -9, restore, S3, replicas.
-
-Only where the profile is installed: QUINTET_TEST_PROFILES=lakehouse,timeseries; the drill of the S3 tier needs objects
-beside it, that of the replicas the profile replicas.
-"""
+"""The time-series database in the lab: run and proof, a poison file, tokens, kill -9, restore, S3, replicas."""
 
 from __future__ import annotations
 
@@ -18,7 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.lab.conftest import LabUnderTest, wait_until
+from tests.lab.conftest import LabUnderTest, need, wait_until
 
 from quintet import alerts
 from quintet.errors import LabError, ServiceDownError
@@ -35,10 +31,9 @@ STEP, SERVICE = 240, 120
 
 
 @pytest.fixture(scope="module")
-def lab(installed: LabUnderTest) -> LabUnderTest:
-    if "timeseries" not in installed.lab.profiles:
-        pytest.skip("the lab has no profile timeseries: set QUINTET_TEST_PROFILES")
-    return installed
+def lab(widened: LabUnderTest) -> LabUnderTest:
+    need(widened, "timeseries")
+    return widened
 
 
 @pytest.fixture(scope="module")
@@ -244,8 +239,7 @@ def test_a_stopped_database_has_sealed_its_log(lab: LabUnderTest) -> None:
 
 
 def test_old_blocks_lie_in_s3_and_answer_from_there_and_the_store_outlives_it(lab: LabUnderTest) -> None:
-    if "objects" not in lab.lab.profiles:
-        pytest.skip("the lab has no profile objects: set QUINTET_TEST_PROFILES")
+    need(lab, "objects")
     settings = lab.lab.path("config") / "timeseries" / "s3.env"
     assert stat.S_IMODE(settings.stat().st_mode) == 0o600
     assert lab.lab.secret("objects_timeseries") in settings.read_text(encoding="utf-8")
@@ -286,8 +280,7 @@ def _answered(ask: Callable[[], list[str]]) -> list[str]:
 
 
 def test_a_killed_node_of_the_replicas_loses_nothing_and_catches_up(lab: LabUnderTest) -> None:
-    if "replicas" not in lab.lab.profiles:
-        pytest.skip("the lab has no profile replicas: set QUINTET_TEST_PROFILES")
+    need(lab, "replicas")
     url = lab.lab.endpoint("timeseries_router").url
     written: list[int] = []
     stop = threading.Event()

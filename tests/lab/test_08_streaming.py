@@ -1,7 +1,4 @@
-"""Streams in the lab: deployed and upgraded with their state, killed under load, rolled back, watched, cared for.
-
-Only where the profile is installed: QUINTET_TEST_PROFILES=lakehouse,streaming.
-"""
+"""Streams in the lab: deployed and upgraded with their state, killed under load, rolled back, watched, cared for."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from typing import Any
 
 import pytest
 from stream_drill import KEYS, Drill
-from tests.lab.conftest import LabUnderTest, wait_until
+from tests.lab.conftest import LabUnderTest, need, wait_until
 
 from quintet import alerts
 from quintet.errors import ServiceDownError
@@ -35,10 +32,9 @@ CAUGHT_UP, SERVICE, RUN = 240, 180, 600
 
 
 @pytest.fixture(scope="module")
-def lab(installed: LabUnderTest) -> LabUnderTest:
-    if not {"streaming", "lakehouse"} <= set(installed.lab.profiles):
-        pytest.skip("the lab has no profiles lakehouse and streaming: set QUINTET_TEST_PROFILES")
-    return installed
+def lab(widened: LabUnderTest) -> LabUnderTest:
+    need(widened, "lakehouse", "streaming")
+    return widened
 
 
 @pytest.fixture(scope="module")

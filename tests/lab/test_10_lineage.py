@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.lab.conftest import LabUnderTest
+from tests.lab.conftest import LabUnderTest, need
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("shop")]
 
@@ -136,8 +136,7 @@ def test_one_query_reads_postgresql_delta_and_iceberg(installed: LabUnderTest, t
 
 
 def test_one_query_reads_a_topic_too(installed: LabUnderTest, targets: str) -> None:
-    if "streaming" not in installed.lab.profiles:
-        pytest.skip("needs the profile streaming: QUINTET_TEST_PROFILES=lakehouse,streaming")
+    need(installed, "streaming")
     if not installed.sql("select 1 from postgres.information_schema.tables where table_name = 'customers'"):
         pytest.skip("needs the shop that a test of the capture has made")
     topic = 'kafka.default."lakehouse.customers.changes"'

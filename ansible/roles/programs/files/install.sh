@@ -78,6 +78,10 @@ case $1 in
     stamp=$(cat "$pom" <(echo "$artifacts") | sha256sum | cut -d' ' -f1)
     if is_installed "$target" "$stamp"; then echo same; exit; fi
     tell_lacking "$(done_already "$cache" "$stamp"; echo $?)" "$cache"
+    # One at a time: another lab of this user may want the same now.
+    mkdir -p "$(dirname "$cache")"
+    exec 9>"$cache.lock"
+    flock 9
     if ! done_already "$cache" "$stamp"; then
       rm -rf "$cache"
       retry mvn -B -q -ntp -f "$pom" dependency:copy-dependencies "-DoutputDirectory=$cache" \
