@@ -2,7 +2,7 @@
 
 `python -m quintet.call module:function` reads the keyword arguments as one JSON object from standard input and ends
 standard output with the line `RESULT {json}`. A QuintetError is told on standard error and by its exit code. This is
-how every job of the platform answers; `quintet.airflow.jobs` is the other side.
+how every job of the platform answers (`tell`); `quintet.airflow.jobs` and `quintet.runs.programs` are the other side.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, TextIO
 
 from quintet.errors import QuintetError, SettingsError
 
-__all__ = ["RESULT", "call", "main"]
+__all__ = ["RESULT", "call", "main", "tell"]
 
 #: Start of the line that carries a job's result.
 RESULT = "RESULT "
@@ -41,12 +41,31 @@ def call(name: str, arguments: dict[str, Any]) -> Any:
 
 def main(name: str, given: TextIO, answer: TextIO, complaint: TextIO) -> int:
     """Read arguments, call, write the result; the exit code."""
+    return tell(lambda: call(name, json.load(given)), answer=answer, complaint=complaint)
+
+
+def tell(
+    work: Callable[[], Any],
+    *,
+    default: Callable[[Any], Any] | None = None,
+    answer: TextIO | None = None,
+    complaint: TextIO | None = None,
+) -> int:
+    """Do the work of a program and write its result, or the error that ended it; the exit code.
+
+    Args:
+        work: gives the result, a JSON value.
+        default: what makes a JSON value of anything in it that is none; without it that is a TypeError.
+        answer: where the result goes, standard output when nothing is given.
+        complaint: where an error goes, standard error when nothing is given.
+
+    """
     try:
-        result = call(name, json.load(given))
+        result = work()
     except QuintetError as error:
-        complaint.write(f"{error}\n")
+        (complaint or sys.stderr).write(f"{error}\n")
         return error.exit_code
-    answer.write(f"{RESULT}{json.dumps(result, ensure_ascii=False)}\n")
+    (answer or sys.stdout).write(f"{RESULT}{json.dumps(result, ensure_ascii=False, default=default)}\n")
     return 0
 
 

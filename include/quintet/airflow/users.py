@@ -6,12 +6,12 @@ password. Passwords are read from the secrets file, so that they stand in no arg
 
 from __future__ import annotations
 
-import json
 import sys
 
 from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
 from werkzeug.security import check_password_hash
 
+from quintet.call import tell
 from quintet.settings import load_lab
 
 __all__ = ["ensure_users"]
@@ -39,4 +39,4 @@ def ensure_users() -> dict[str, list[str]]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"RESULT {json.dumps(ensure_users())}\n")
+    sys.exit(tell(ensure_users))

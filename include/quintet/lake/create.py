@@ -7,12 +7,11 @@ is `RESULT {"created": […], "registered": […]}`.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from quintet.errors import QuintetError
+from quintet.call import tell
 from quintet.lake.tables import create_empty, delta_tables
 from quintet.lake.trino import register
 from quintet.settings import Lab, load_lab, read_lab
@@ -33,14 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--lab", type=Path, help="lab file (default: that of this machine)")
     parser.add_argument("--no-trino", action="store_true", help="only create; do not register in Trino")
     options = parser.parse_args(arguments)
-    try:
+
+    def work() -> dict[str, list[str]]:
         lab = read_lab(options.lab) if options.lab else load_lab()
-        result = create_tables(lab, trino=not options.no_trino)
-    except QuintetError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    sys.stdout.write(f"RESULT {json.dumps(result)}\n")
-    return 0
+        return create_tables(lab, trino=not options.no_trino)
+
+    return tell(work)
 
 
 if __name__ == "__main__":

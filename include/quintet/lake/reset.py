@@ -7,11 +7,11 @@ removed, and created empty again.
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import sys
 from collections.abc import Sequence
 
+from quintet.call import tell
 from quintet.catalogue import Layer, tables
 from quintet.lake.create import create_tables
 from quintet.lake.tables import delta_path, delta_tables
@@ -57,8 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="quintet.lake.reset", description="Empty the tables of one project.")
     parser.add_argument("project", help="slug of the project")
     options = parser.parse_args(arguments)
-    sys.stdout.write(f"RESULT {json.dumps(reset(load_lab(), options.project))}\n")
-    return 0
+    return tell(lambda: reset(load_lab(), options.project))
 
 
 if __name__ == "__main__":

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from quintet.errors import QuintetError
+from quintet.call import tell
 from quintet.lake.spark import session
 from quintet.settings import Lab, load_lab
 
@@ -41,15 +39,13 @@ def run_job(app_name: str, description: str, work: Work, arguments: Sequence[str
     Prints `RESULT {json}` at its end; an error's text goes to standard error and its exit code is returned.
     """
     options = _options(app_name, description, arguments)
-    with ExitStack() as started:
-        try:
-            lab = load_lab()
-            result = work(lab, options, lambda: started.enter_context(session(lab, app_name)))
-        except QuintetError as error:
-            sys.stderr.write(f"{error}\n")
-            return error.exit_code
-    sys.stdout.write(f"RESULT {json.dumps(result, default=str)}\n")
-    return 0
+
+    def done() -> dict[str, Any]:
+        lab = load_lab()
+        with ExitStack() as started:
+            return work(lab, options, lambda: started.enter_context(session(lab, app_name)))
+
+    return tell(done, default=str)
 
 
 def _options(app_name: str, description: str, arguments: Sequence[str] | None) -> Options:

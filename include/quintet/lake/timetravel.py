@@ -12,16 +12,15 @@ lab's user; the last line is `RESULT {json}`.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import trino
 
+from quintet.call import tell
 from quintet.catalogue import Layer, Table
 from quintet.catalogue import table as find
-from quintet.errors import QuintetError
 from quintet.lake import deltaversions, icebergversions
 from quintet.lake.errors import VersionError
 from quintet.lake.trino import connect
@@ -86,18 +85,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     back.add_argument("table", help="catalog.schema.table")
     back.add_argument("version", type=int, help="number of the version, or id of the snapshot")
     options = parser.parse_args(arguments)
-    try:
+
+    def work() -> Any:
         table = find(options.table)
-        result: Any
         if options.verb == "history":
-            result = history(load_lab(), table, limit=options.limit)
-        else:
-            result = rollback(load_lab(), table, options.version)
-    except QuintetError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    sys.stdout.write(f"RESULT {json.dumps(result)}\n")
-    return 0
+            return history(load_lab(), table, limit=options.limit)
+        return rollback(load_lab(), table, options.version)
+
+    return tell(work)
 
 
 def _asking(lab: Lab, ask: Callable[[trino.dbapi.Connection], T]) -> T:

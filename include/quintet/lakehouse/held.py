@@ -11,7 +11,6 @@ last line of output is `RESULT {json}`.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -23,8 +22,9 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
+from quintet.call import tell
 from quintet.catalogue.lakehouse import QUARANTINE
-from quintet.errors import InputError, LabError, QuintetError
+from quintet.errors import InputError, LabError
 from quintet.lake.tables import delta_path
 from quintet.lakehouse.rules import SUITE
 from quintet.settings import Lab, load_lab, read_lab
@@ -120,15 +120,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--line needs --file")
     if not (options.file or options.rule or options.all):
         parser.error("say which rows: --file, --rule or --all")
-    try:
+
+    def work() -> dict[str, Any]:
         lab = read_lab(options.lab) if options.lab else load_lab()
         choice = Choice(file=options.file, lines=tuple(options.lines), rule=options.rule)
-        result = replay(lab, choice, by=options.by)
-    except QuintetError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    sys.stdout.write(f"RESULT {json.dumps(result, ensure_ascii=False)}\n")
-    return 0
+        return replay(lab, choice, by=options.by)
+
+    return tell(work)
 
 
 def _files(lab: Lab, states: Sequence[str]) -> list[str]:

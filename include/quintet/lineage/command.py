@@ -6,12 +6,11 @@ The last line of output is `RESULT {json}`; the `quintet` command asks through i
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from datetime import datetime
 
-from quintet.errors import QuintetError
+from quintet.call import tell
 from quintet.lineage.answers import Answers
 from quintet.lineage.store import Store
 from quintet.settings import load_lab
@@ -28,18 +27,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("name", nargs="?", default="", help="table or table.column")
     parser.add_argument("--at", type=datetime.fromisoformat, help="lineage of this time")
     options = parser.parse_args(arguments)
-    try:
+
+    def work() -> object:
         lab = load_lab()
         if options.question == "prepare":
-            answer: object = "changed" if Store.of_lab(lab).prepare() else "same"
-        else:
-            ask = getattr(Answers(lab, at=options.at), options.question)
-            answer = ask(options.name) if options.name else ask()
-    except QuintetError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    sys.stdout.write(f"RESULT {json.dumps(answer, default=str)}\n")
-    return 0
+            return "changed" if Store.of_lab(lab).prepare() else "same"
+        ask = getattr(Answers(lab, at=options.at), options.question)
+        return ask(options.name) if options.name else ask()
+
+    return tell(work, default=str)
 
 
 if __name__ == "__main__":

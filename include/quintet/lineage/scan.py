@@ -6,7 +6,6 @@ line is `RESULT {"jobs", "told", "opaque"}`; `told` is 0 when the events wait be
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -15,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from quintet import dbt
-from quintet.errors import LabError, QuintetError
+from quintet.call import tell
+from quintet.errors import LabError
 from quintet.lineage import declared, emit
 from quintet.lineage.events import job_event
 from quintet.lineage.model import Flow
@@ -66,13 +66,7 @@ def compiled(program: Path, project: Path, work: Path, given: dict[str, str]) ->
 
 def main() -> int:
     """Run the program; the exit code is the error's."""
-    try:
-        result = scan(load_lab())
-    except QuintetError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    sys.stdout.write(f"RESULT {json.dumps(result)}\n")
-    return 0
+    return tell(lambda: scan(load_lab()))
 
 
 if __name__ == "__main__":

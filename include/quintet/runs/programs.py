@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from typing import Any
 
+from quintet.call import RESULT
 from quintet.errors import LabError
 from quintet.settings import Lab
 
@@ -38,5 +39,5 @@ def run_command(lab: Lab, command: Sequence[str]) -> Any:
         raise LabError(f"{program} cannot be started ({error.strerror})", remedy="Run: make install") from error
     if done.returncode != 0:
         raise LabError(f"{program} failed: {(done.stderr or done.stdout).strip()[-1500:]}")
-    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
-    return json.loads(lines[-1].removeprefix("RESULT ")) if lines else None
+    lines = [line for line in done.stdout.splitlines() if line.startswith(RESULT)]
+    return json.loads(lines[-1].removeprefix(RESULT)) if lines else None

@@ -7,12 +7,12 @@ It runs in the environment `streaming`. Verbs: show, wait, snapshot [table…], 
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import sys
 from collections.abc import Sequence
 from typing import Any
 
+from quintet.call import tell
 from quintet.catalogue import Topic, topic
 from quintet.catalogue.shop import SHOP, SHOP_CHANGES, customer_history, delta_copy
 from quintet.cdc import connector, slots
@@ -21,7 +21,6 @@ from quintet.cdc.landing import land
 from quintet.cdc.recovery import recover
 from quintet.cdc.signals import snapshot_again, wait_until_captured
 from quintet.contracts import read_contracts
-from quintet.errors import QuintetError
 from quintet.lake.tables import create_empty, delta_path
 from quintet.settings import Lab, load_lab
 from quintet.streams.deadletters import discard, letters, replay
@@ -106,13 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("verb", choices=_VERBS)
     parser.add_argument("names", nargs="*")
     options = parser.parse_args(arguments)
-    try:
-        result = _VERBS[options.verb](load_lab(), options.names)
-    except QuintetError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    sys.stdout.write(f"RESULT {json.dumps(result, ensure_ascii=False)}\n")
-    return 0
+    return tell(lambda: _VERBS[options.verb](load_lab(), options.names))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from quintet.call import tell
 from quintet.catalogue import SourceTable
 from quintet.catalogue.shop import SHOP, SHOP_CHANGES, customer_history, delta_copy, iceberg_copy
 from quintet.cdc import connector, slots
@@ -20,7 +21,7 @@ from quintet.cdc.database import connect
 from quintet.cdc.rowhash import Fingerprint, fingerprint
 from quintet.cdc.signals import wait_until_captured
 from quintet.check import Check
-from quintet.errors import LabError, QuintetError
+from quintet.errors import LabError
 from quintet.lake.tables import delta_path
 from quintet.lake.trino import connect as connect_trino
 from quintet.lake.trino import query
@@ -170,13 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("verb", choices=verbs)
     parser.add_argument("--truth", default="", help="JSON: {pieces: [{first_lsn, last_lsn, changes}]}")
     options = parser.parse_args(arguments)
-    try:
-        result = verbs[options.verb](load_lab(), options)
-    except QuintetError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    sys.stdout.write(f"RESULT {json.dumps(result, ensure_ascii=False)}\n")
-    return 0
+    return tell(lambda: verbs[options.verb](load_lab(), options))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ in the database's log where it began and ended.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 import uuid
@@ -23,9 +22,9 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
+from quintet.call import tell
 from quintet.catalogue.shop import SHOP
 from quintet.cdc.database import connect
-from quintet.errors import QuintetError
 from quintet.lakehouse.shop import schema
 from quintet.settings import Lab, load_lab
 
@@ -333,13 +332,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rate", type=float, default=0.0, help="changes a second at most")
     parser.add_argument("--large", type=int, default=0, help="rows of one large transaction")
     options = parser.parse_args(arguments)
-    try:
-        done = work(load_lab(), **vars(options))
-    except QuintetError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    sys.stdout.write(f"RESULT {json.dumps(done.as_json())}\n")
-    return 0
+    return tell(lambda: work(load_lab(), **vars(options)).as_json())
 
 
 if __name__ == "__main__":
