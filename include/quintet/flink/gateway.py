@@ -13,9 +13,9 @@ from typing import Any, Self
 
 import httpx
 
-from quintet.errors import ServiceDownError
 from quintet.flink.causes import is_about_statement, root_cause
 from quintet.flink.errors import FlinkError, StatementError
+from quintet.httpdoor import HttpDoor
 from quintet.settings import Lab
 
 __all__ = ["Result", "SqlSession"]
@@ -23,7 +23,6 @@ __all__ = ["Result", "SqlSession"]
 #: Seconds for one answer, and for a statement to end; a session cluster plans a large statement set in a few.
 TIMEOUT, LIMIT = 60.0, 180.0
 PAUSE = 0.2
-_NOT_READY = frozenset({502, 503, 504})
 #: Characters of a statement that a message shows.
 _SHOWN = 300
 
@@ -36,7 +35,7 @@ class Result:
     job_id: str | None
 
 
-class SqlSession:
+class SqlSession(HttpDoor):
     """One session, closed at the end of its block.
 
     Args:
@@ -46,18 +45,20 @@ class SqlSession:
 
     """
 
+    service = "Flink's SQL gateway"
+    remedy = "Run: quintet doctor; then: quintet logs flink-sql-gateway"
+
     def __init__(self, lab: Lab, properties: Mapping[str, str], *, limit: float = LIMIT) -> None:
-        self.url = lab.endpoint("flink_sql_gateway").url
+        super().__init__(lab.endpoint("flink_sql_gateway").url, timeout=TIMEOUT)
         self._properties = dict(properties)
         self._limit = limit
-        self._client = httpx.Client(base_url=self.url, timeout=TIMEOUT, trust_env=False)
         self._path = ""
 
     def __enter__(self) -> Self:
         try:
             opened = self._ask("POST", "/v1/sessions", "", json={"properties": self._properties})
         except BaseException:
-            self._client.close()
+            self.close()
             raise
         self._path = f"/v1/sessions/{opened['sessionHandle']}"
         return self
@@ -66,7 +67,7 @@ class SqlSession:
         # A session that cannot be closed ends by itself when it was idle for a while.
         with contextlib.suppress(httpx.HTTPError):
             self._client.delete(self._path)
-        self._client.close()
+        self.close()
 
     def run(self, statement: str) -> Result:
         """Run one statement to its end.
@@ -97,21 +98,10 @@ class SqlSession:
         )
 
     def _ask(self, method: str, path: str, statement: str, **options: Any) -> Any:
-        try:
-            answer = self._client.request(method, path, **options)
-        except httpx.HTTPError as error:
-            raise self._down(str(error) or type(error).__name__) from error
-        if answer.status_code in _NOT_READY:
-            raise self._down(f"status {answer.status_code}")
+        answer = self._send(method, path, **options)
         if answer.is_error:
             raise _refusal(answer, statement)
         return answer.json()
-
-    def _down(self, reason: str) -> ServiceDownError:
-        return ServiceDownError(
-            f"Flink's SQL gateway does not answer at {self.url} ({reason})",
-            remedy="Run: quintet doctor; then: quintet logs flink-sql-gateway",
-        )
 
 
 def _refusal(answer: httpx.Response, statement: str) -> FlinkError | StatementError:

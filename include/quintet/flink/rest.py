@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
-from quintet.errors import ServiceDownError
 from quintet.flink.causes import root_cause
 from quintet.flink.errors import FlinkError, UnknownJobError
+from quintet.httpdoor import HttpDoor
 from quintet.settings import Lab
 
 __all__ = ["ALIVE", "Checkpoint", "Checkpoints", "Failure", "FlinkRest", "JobState", "SavepointState", "as_time"]
@@ -23,7 +23,6 @@ __all__ = ["ALIVE", "Checkpoint", "Checkpoints", "Failure", "FlinkRest", "JobSta
 TIMEOUT = 20.0
 #: States of a job that runs or will run again by itself.
 ALIVE = frozenset({"INITIALIZING", "CREATED", "RUNNING", "FAILING", "RESTARTING", "RECONCILING", "CANCELLING"})
-_NOT_READY = frozenset({502, 503, 504})
 
 
 @dataclass(frozen=True)
@@ -84,27 +83,18 @@ class SavepointState:
     error: str = ""
 
 
-class FlinkRest:
+class FlinkRest(HttpDoor):
     """The JobManager of one lab.
 
     Every method raises ServiceDownError when it does not answer, UnknownJobError for a job that it does not know, and
     FlinkError when it refuses.
     """
 
+    service = "Flink's JobManager"
+    remedy = "Run: quintet doctor; then: quintet logs flink-jobmanager"
+
     def __init__(self, lab: Lab, *, timeout: float = TIMEOUT) -> None:
-        self.url = lab.endpoint("flink").url
-        # The lab's own doors are never reached through a proxy.
-        self._client = httpx.Client(base_url=self.url, timeout=timeout, trust_env=False)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
+        super().__init__(lab.endpoint("flink").url, timeout=timeout)
 
     def slots(self) -> tuple[int, int]:
         """Slots that are free and all slots."""
@@ -213,32 +203,21 @@ class FlinkRest:
         return [row for row in rows if row.get(how) is not None]
 
     def _ask(self, method: str, path: str, **options: Any) -> Any:
-        try:
-            answer = self._client.request(method, path, **options)
-        except httpx.HTTPError as error:
-            raise self._down(str(error) or type(error).__name__) from error
-        if answer.status_code in _NOT_READY:
-            raise self._down(f"status {answer.status_code}")
+        answer = self._send(method, path, **options)
         if answer.is_error:
             raise self._refusal(method, path, answer)
         try:
             return answer.json() if answer.content else {}
         except ValueError as error:
             raise FlinkError(
-                f"what answers at {self.url} is not Flink: {answer.text[:100]!r}", remedy="Run: quintet doctor"
+                f"what answers at {self._url} is not Flink: {answer.text[:100]!r}", remedy="Run: quintet doctor"
             ) from error
-
-    def _down(self, reason: str) -> ServiceDownError:
-        return ServiceDownError(
-            f"Flink's JobManager does not answer at {self.url} ({reason})",
-            remedy="Run: quintet doctor; then: quintet logs flink-jobmanager",
-        )
 
     def _refusal(self, method: str, path: str, answer: httpx.Response) -> FlinkError:
         told = _told(answer)
         if answer.status_code == httpx.codes.NOT_FOUND:
             return UnknownJobError(
-                f"the cluster at {self.url} does not know {path}: {told}", remedy="Was it restarted?"
+                f"the cluster at {self._url} does not know {path}: {told}", remedy="Was it restarted?"
             )
         return FlinkError(f"Flink refused {method} {path}: {told}", remedy="Read: quintet logs flink-jobmanager")
 

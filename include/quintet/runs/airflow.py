@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 
 import httpx
 
 from quintet.errors import LabError, ServiceDownError
+from quintet.httpdoor import HttpDoor
 from quintet.settings import Lab
 
 __all__ = ["AirflowClient", "RunState", "TaskState"]
@@ -19,8 +20,6 @@ __all__ = ["AirflowClient", "RunState", "TaskState"]
 TIMEOUT = 30.0
 #: Airflow gives no more rows at once, whatever is asked (its `maximum_page_limit`).
 PAGE = 100
-#: Answers of something in front of Airflow, or of an Airflow that is starting.
-NOT_READY = frozenset({httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.GATEWAY_TIMEOUT})
 
 
 @dataclass(frozen=True)
@@ -44,26 +43,17 @@ class RunState:
     started: str | None
 
 
-class AirflowClient:
+class AirflowClient(HttpDoor):
     """Airflow as its administrator; the password is read from the secrets file for each token.
 
     Every method raises ServiceDownError when Airflow does not answer, and LabError when it refuses.
     """
 
+    service = "Airflow"
+
     def __init__(self, lab: Lab, *, timeout: float = TIMEOUT) -> None:
         self._lab = lab
-        self._base = lab.endpoint("airflow").url
-        self._client = httpx.Client(base_url=self._base, timeout=timeout, trust_env=False)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
+        super().__init__(lab.endpoint("airflow").url, timeout=timeout)
 
     def _request(self, method: str, path: str, **options: Any) -> Any:
         answer = self._answer(method, path, **options)
@@ -89,21 +79,12 @@ class AirflowClient:
             )
         self._client.headers["Authorization"] = f"Bearer {self._content(answer)['access_token']}"
 
-    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        try:
-            answer = self._client.request(method, path, **options)
-        except httpx.HTTPError as error:
-            raise self._down(str(error) or type(error).__name__) from error
-        if answer.status_code in NOT_READY:
-            raise self._down(f"status {answer.status_code}")
-        return answer
-
     def _content(self, answer: httpx.Response) -> Any:
         try:
             return answer.json()
         except ValueError as error:
             raise LabError(
-                f"what answers at {self._base} is not Airflow: {answer.text[:100]!r}",
+                f"what answers at {self._url} is not Airflow: {answer.text[:100]!r}",
                 remedy="Does another program hold the port? Run: quintet doctor",
             ) from error
 
@@ -116,12 +97,9 @@ class AirflowClient:
             if not page[name] or len(rows) >= page["total_entries"]:
                 return rows
 
-    def _down(self, reason: str) -> ServiceDownError:
-        return ServiceDownError(f"Airflow does not answer at {self._base} ({reason})", remedy="Run: quintet doctor")
-
     def url(self, dag_id: str, run_id: str) -> str:
         """Page of a run."""
-        return f"{self._base}/dags/{dag_id}/runs/{quote(run_id, safe='')}"
+        return f"{self._url}/dags/{dag_id}/runs/{quote(run_id, safe='')}"
 
     def trigger(self, dag_id: str, parameters: Mapping[str, Any]) -> str:
         """Start a run, switching the DAG on when it is paused; returns the run's id."""
