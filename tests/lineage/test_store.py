@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from labs import lab_below
 from quintet.errors import ServiceDownError
 from quintet.lineage.errors import EventError, LineageError
 from quintet.lineage.events import job_event, run_event
@@ -39,8 +40,8 @@ def test_a_database_without_tables_is_told_with_the_remedy(postgres: str) -> Non
         empty.flows()
 
 
-def test_a_database_that_is_away_is_told() -> None:
-    away = Store(lambda: psycopg.connect(host="/nowhere", user="lineage", dbname="lineage"), Path("/lake"))
+def test_a_database_that_is_away_is_told(tmp_path: Path) -> None:
+    away = Store.of_lab(lab_below(tmp_path, more_doors={"postgres": 1}, secrets={"postgres_lineage": "x"}))
     with pytest.raises(ServiceDownError, match="does not answer"):
         away.flows()
 

@@ -1,4 +1,4 @@
-"""Connections to the lab's PostgreSQL, each as the role that the work is for."""
+"""Connections to the databases of captured sources, for the length of one piece of work."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from typing import Any
 
 import psycopg
 
+from quintet import postgres
 from quintet.errors import ServiceDownError
 from quintet.settings import Lab
 
 __all__ = ["connect"]
-
-#: Seconds until a server that says nothing counts as absent.
-PATIENCE = 10
 
 
 @contextmanager
@@ -25,30 +23,13 @@ def connect(lab: Lab, database: str, *, role: str | None = None, autocommit: boo
         ServiceDownError: PostgreSQL does not answer, or does not let the role in.
 
     """
-    user = role or database
-    door = lab.endpoint("postgres")
-    try:
-        connection = psycopg.connect(
-            host=door.host,
-            port=door.port,
-            dbname=database,
-            user=user,
-            password=lab.secret(f"postgres_{user}"),
-            connect_timeout=PATIENCE,
-            application_name="quintet",
-            options="-c timezone=UTC",
-            autocommit=autocommit,
-        )
-    except psycopg.OperationalError as error:
-        raise ServiceDownError(
-            f"PostgreSQL at {door.host}:{door.port} does not let {user} into {database} ({str(error).strip()})",
-            remedy="Run: quintet doctor",
-        ) from error
+    connection = postgres.connect(lab, database, role=role, autocommit=autocommit)
     try:
         with connection:
             yield connection
     except psycopg.OperationalError as error:
+        door = lab.endpoint("postgres")
         raise ServiceDownError(
-            f"PostgreSQL at {door.host}:{door.port} ended the connection of {user} ({str(error).strip()})",
+            f"PostgreSQL at {door.host}:{door.port} ended the connection of {role or database} ({str(error).strip()})",
             remedy="Run: quintet doctor",
         ) from error

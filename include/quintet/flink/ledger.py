@@ -19,7 +19,8 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from quintet.errors import LabError, ServiceDownError
+from quintet.errors import LabError
+from quintet.postgres import connect
 from quintet.settings import Lab
 
 __all__ = ["FAILED", "RUNNING", "STARTING", "STOPPED", "STOPPING", "Generation", "Ledger", "job_id_of"]
@@ -89,23 +90,8 @@ class Ledger:
     """The table, over one connection. Every method raises ServiceDownError when PostgreSQL does not answer."""
 
     def __init__(self, lab: Lab) -> None:
-        door = lab.endpoint("postgres")
         self._lab_name = str(lab.path("home"))
-        try:
-            self._connection = psycopg.connect(
-                host=door.host,
-                port=door.port,
-                dbname="lake",
-                user="lake",
-                password=lab.secret("postgres_lake"),
-                autocommit=True,
-                connect_timeout=10,
-                application_name="quintet-flink",
-            )
-        except psycopg.OperationalError as error:
-            raise ServiceDownError(
-                f"PostgreSQL does not answer at {door.host}:{door.port} ({error})", remedy="Run: quintet doctor"
-            ) from error
+        self._connection = connect(lab, "lake", program="quintet-flink", autocommit=True)
         with self._connection.cursor() as cursor:
             cursor.execute("select to_regclass('platform.flink_generations')")
             row = cursor.fetchone()

@@ -11,15 +11,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from quintet.errors import ServiceDownError
 from quintet.lineage.errors import LineageError
 from quintet.lineage.events import Told, read_event
 from quintet.lineage.model import Flow, Kind, Link
+from quintet.postgres import connect
 from quintet.settings import Lab
 
 __all__ = ["Recorded", "Store", "Version"]
@@ -59,26 +60,14 @@ class Store:
 
     """
 
-    def __init__(self, connect: Callable[[], psycopg.Connection[Any]], lake: Path) -> None:
-        self._connect, self._lake = connect, lake
+    def __init__(self, enter: Callable[[], psycopg.Connection[Any]], lake: Path) -> None:
+        self._enter, self._lake = enter, lake
 
     @classmethod
     def of_lab(cls, lab: Lab) -> Store:
         """The collector of a lab; it enters as the role that owns nothing but this database."""
-
-        def connect() -> psycopg.Connection[Any]:
-            door = lab.endpoint("postgres")
-            return psycopg.connect(
-                host=door.host,
-                port=door.port,
-                dbname=DATABASE,
-                user=DATABASE,
-                password=lab.secret(f"postgres_{DATABASE}"),
-                connect_timeout=_PATIENCE,
-                application_name="quintet lineage",
-            )
-
-        return cls(connect, lab.path("lake"))
+        enter = partial(connect, lab, DATABASE, program="quintet lineage", patience=_PATIENCE)
+        return cls(enter, lab.path("lake"))
 
     def prepare(self) -> bool:
         """Make the tables that are missing; True when there were none."""
@@ -178,12 +167,7 @@ class Store:
 
     @contextmanager
     def _open(self, *, read_only: bool = False) -> Iterator[psycopg.Connection[Any]]:
-        try:
-            connection = self._connect()
-        except psycopg.OperationalError as error:
-            raise ServiceDownError(
-                f"the lineage database does not answer ({str(error).splitlines()[0]})", remedy="Run: quintet doctor"
-            ) from error
+        connection = self._enter()
         connection.read_only = read_only
         # Leaving the block commits, or takes back what an error has left, and closes.
         try:
