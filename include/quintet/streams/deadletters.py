@@ -20,12 +20,13 @@ from quintet.catalogue import Topic
 from quintet.errors import InputError
 from quintet.settings import Lab
 from quintet.streams.clients import client_settings
+from quintet.streams.delivery import DELIVERY, Delivery
 from quintet.streams.errors import TopicError
 
 __all__ = ["DeadLetter", "DeadLetters", "discard", "letters", "replay"]
 
-#: Seconds for records to be taken by the broker.
-DELIVERY = 60
+#: Bytes of the largest dead letter.
+LARGEST = 8 * 1024 * 1024
 #: Seconds without a record after which a topic's end counts as reached, should the broker not tell.
 SILENCE = 20
 _MARK = "quintet."
@@ -68,10 +69,8 @@ class DeadLetters:
     """Where a reader puts the records that it cannot read; `flush` before it moves on."""
 
     def __init__(self, lab: Lab) -> None:
-        self._producer = Producer(
-            {**client_settings(lab), "enable.idempotence": True, "message.max.bytes": 8 * 1024 * 1024}
-        )
-        self._failed: list[KafkaError] = []
+        failure = "records that cannot be read could not be put aside"
+        self._delivery = Delivery(lab, failure, {"message.max.bytes": LARGEST})
         self.count = 0
 
     def put(self, topic: Topic, message: Message, *, reason: str, detail: str) -> None:
@@ -87,11 +86,8 @@ class DeadLetters:
         }
         place = f"{message.topic()}/{message.partition()}/{message.offset()}"
         # An empty value is no tombstone: only None is.
-        self._producer.produce(
-            topic.dead_letters, key=place, value=value or b"", headers=list(headers.items()), on_delivery=self._told
-        )
+        self._delivery.put(topic.dead_letters, key=place, value=value or b"", headers=list(headers.items()))
         self.count += 1
-        self._producer.poll(0)
 
     def flush(self) -> None:
         """Wait until all are kept.
@@ -100,13 +96,7 @@ class DeadLetters:
             TopicError: one was not taken; the reader must not move on.
 
         """
-        if self._producer.flush(DELIVERY) or self._failed:
-            why = self._failed[0].str() if self._failed else f"no answer within {DELIVERY} s"
-            raise TopicError(f"records that cannot be read could not be put aside: {why}", remedy="Run: quintet doctor")
-
-    def _told(self, error: KafkaError | None, _message: Message) -> None:
-        if error is not None:
-            self._failed.append(error)
+        self._delivery.flush()
 
 
 def letters(lab: Lab, topics: Iterable[Topic]) -> list[DeadLetter]:
@@ -164,7 +154,7 @@ def _settle(lab: Lab, topic: Topic, places: Iterable[str] | None, *, again: bool
         {
             **client_settings(lab),
             "transactional.id": f"quintet-deadletters-{topic.name}",
-            "message.max.bytes": 8 * 1024 * 1024,
+            "message.max.bytes": LARGEST,
         }
     )
     try:

@@ -8,21 +8,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import fastavro
-from confluent_kafka import KafkaError, Message, Producer
 from fastavro.validation import validate
 
 from quintet.catalogue import Topic
 from quintet.contracts import Contract, ContractError
 from quintet.contracts.avro import require
 from quintet.settings import Lab
-from quintet.streams.clients import client_settings
-from quintet.streams.errors import TopicError
+from quintet.streams.delivery import Delivery
 from quintet.streams.registry import Registry
 
 __all__ = ["ContractedProducer"]
 
-#: Seconds for records to be taken by the broker.
-DELIVERY = 60
 _HEAD = struct.Struct(">bI")
 
 
@@ -45,9 +41,8 @@ class ContractedProducer:
         self._value = _Form(registry.register(topic.subject, schema), schema)
         self._key = _Form(registry.register(topic.key_subject, keys), keys)
         # Connect and Flink choose a key's partition by this hash: all records of a key are in one, whoever writes them.
-        settings = {**client_settings(lab), "enable.idempotence": True, "partitioner": "murmur2_random"}
-        self._producer = Producer(settings)
-        self._failed: list[KafkaError] = []
+        settings = {"partitioner": "murmur2_random"}
+        self._delivery = Delivery(lab, f"records for {topic.name} were not written", settings)
 
     def put(self, record: Mapping[str, Any]) -> None:
         """Write one record.
@@ -69,8 +64,7 @@ class ContractedProducer:
                 remedy="Correct the record; nothing was written",
             )
         key = self._key.written({name: record[name] for name in self._contract.key})
-        self._producer.produce(self._topic.name, key=key, value=self._value.written(record), on_delivery=self._told)
-        self._producer.poll(0)
+        self._delivery.put(self._topic.name, key=key, value=self._value.written(record))
 
     def flush(self) -> None:
         """Wait until all are written.
@@ -79,13 +73,7 @@ class ContractedProducer:
             TopicError: one was not.
 
         """
-        if self._producer.flush(DELIVERY) or self._failed:
-            why = self._failed[0].str() if self._failed else f"no answer within {DELIVERY} s"
-            raise TopicError(f"records for {self._topic.name} were not written: {why}", remedy="Run: quintet doctor")
-
-    def _told(self, error: KafkaError | None, _message: Message) -> None:
-        if error is not None:
-            self._failed.append(error)
+        self._delivery.flush()
 
 
 class _Form:
