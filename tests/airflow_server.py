@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from serving import serving
+from serving import JsonHandler, serving
 
 PASSWORD = "correct-horse"
 RUN_ID = "manual__2026-11-21T07:00:00.000001+00:00"
@@ -155,10 +155,10 @@ def airflow_server() -> Iterator[AirflowServer]:
     """Serve on a free port of the loopback address until the block is left."""
     state = AirflowServer(port=0)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(JsonHandler):
         def _serve(self) -> None:
             url = urlsplit(self.path)
-            text = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            text = self.given()
             body = json.loads(text) if text else None
             state.asked.append((self.command, unquote(url.path), body))
             token = int((self.headers.get("Authorization") or "-0").rpartition("-")[2])
@@ -166,16 +166,9 @@ def airflow_server() -> Iterator[AirflowServer]:
                 status, content = 401, {"detail": "Not authenticated"}
             else:
                 status, content = state.answer(self.command, url.path, parse_qs(url.query), body)
-            reply = content if isinstance(content, bytes) else json.dumps(content).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(reply)))
-            self.end_headers()
-            self.wfile.write(reply)
+            self.say(status, content)
 
         do_GET = do_POST = do_PATCH = _serve
-
-        def log_message(self, *_: Any) -> None:
-            """Tests read `asked`, not a log."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     state.port = server.server_address[1]

@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from serving import serving
+from serving import JsonHandler, serving
 
 JOB_ID = "$internal.pipeline.job-id"
 FROM = "execution.state-recovery.path"
@@ -273,26 +273,16 @@ def _state(job_id: str, job: Job) -> dict[str, Any]:
 def flink_server() -> Iterator[FlinkServer]:
     """A cluster without jobs, until the block is left."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(JsonHandler):
         protocol_version = "HTTP/1.1"
         # Head and body in one packet: the second would wait 40 ms for the first to be acknowledged.
         wbufsize = -1
 
         def _reply(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length)) if length else None
-            status, content = found.answer(self.command, self.path, body)
-            text = json.dumps(content).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
+            text = self.given()
+            self.say(*found.answer(self.command, self.path, json.loads(text) if text else None))
 
         do_GET = do_POST = do_PATCH = do_DELETE = _reply
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Nothing to say."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     found = FlinkServer(server.server_address[1])

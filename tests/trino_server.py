@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 
-from serving import serving
+from serving import JsonHandler, serving
 
 
 @dataclass(frozen=True)
@@ -38,19 +37,12 @@ def trino_server(answer: Callable[[str], Rows | Refusal]) -> Iterator[TrinoServe
     """Serve on a free port of the loopback address until the block is left."""
     state = TrinoServer(port=0, answer=answer)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(JsonHandler):
         def do_POST(self) -> None:
-            statement = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            statement = self.given().decode()
             state.asked.append(statement)
             found = state.answer(statement)
-            reply = json.dumps(_content(found)).encode()
-            self.send_response(found.status if isinstance(found, Refusal) else 200)
-            self.send_header("Content-Length", str(len(reply)))
-            self.end_headers()
-            self.wfile.write(reply)
-
-        def log_message(self, *_: Any) -> None:
-            """Tests read `asked`, not a log."""
+            self.say(found.status if isinstance(found, Refusal) else 200, _content(found))
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     state.port = server.server_address[1]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import HTTPServer
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ import pytest
 from quintet import alerts
 from quintet.alerts import Alert
 from quintet.settings import Lab
+from serving import JsonHandler, serving
 
 pytestmark = pytest.mark.airflow
 
@@ -35,31 +36,22 @@ def alert(**given: Any) -> Alert:
     return Alert(**(usual | given))
 
 
-class Inbox(BaseHTTPRequestHandler):
+class Inbox(JsonHandler):
     """Keeps what is posted; answers what its server says."""
 
     server: Any
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.received.append((self.path, self.headers["Content-Type"], json.loads(body)))
-        self.send_response(self.server.status)
-        self.end_headers()
-
-    def log_message(self, format: str, *arguments: Any) -> None:
-        pass
+        self.server.received.append((self.path, self.headers["Content-Type"], json.loads(self.given())))
+        self.say(self.server.status, b"")
 
 
 @pytest.fixture
 def inbox() -> Iterator[Any]:
     server: Any = HTTPServer(("127.0.0.1", 0), Inbox)
     server.received, server.status = [], 200
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(server):
+        yield server
 
 
 def listening(lab: Lab, **options: Any) -> Lab:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -14,12 +14,12 @@ from quintet.errors import ServiceDownError
 from quintet.settings import Lab, read_lab
 from quintet.streams.errors import RegistryError
 from quintet.streams.registry import Registry
-from serving import serving
+from serving import JsonHandler, serving
 
 SCHEMA = {"type": "record", "name": "R", "fields": [{"name": "id", "type": "long"}]}
 
 
-class Answers(BaseHTTPRequestHandler):
+class Answers(JsonHandler):
     """Knows the schema 7 and the subject `known-value`, whose rule takes nothing else."""
 
     asked: list[str] = []  # noqa: RUF012
@@ -32,22 +32,12 @@ class Answers(BaseHTTPRequestHandler):
             "/apis/ccompat/v7/config/known-value": {"compatibilityLevel": "FULL"},
             "/apis/ccompat/v7/config": {"compatibilityLevel": "BACKWARD"},
         }
-        self._say(200 if self.path in found else 404, found.get(self.path, {"message": "not found"}))
+        self.say(200 if self.path in found else 404, found.get(self.path, {"message": "not found"}))
 
     def do_POST(self) -> None:
-        given = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        given = json.loads(self.given())
         same = json.loads(given["schema"]) == SCHEMA
-        self._say(200 if same else 409, {"id": 7} if same else {"message": "incompatible"})
-
-    def _say(self, status: int, content: dict[str, Any]) -> None:
-        body = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        self.say(200 if same else 409, {"id": 7} if same else {"message": "incompatible"})
 
 
 def streaming_lab(lab: Lab, *, port: int) -> Lab:

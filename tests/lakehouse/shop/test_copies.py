@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +20,7 @@ from quintet.cdc.merge import merge, merged_up_to, pending
 from quintet.lake.tables import arrow_schema, delta_path
 from quintet.lakehouse.shop.copies import copies, merge_all
 from quintet.settings import Lab, read_lab
-from serving import serving
+from serving import JsonHandler, serving
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -40,20 +40,13 @@ FIELDS: list[dict[str, Any]] = [
 ]
 
 
-class Schemas(BaseHTTPRequestHandler):
+class Schemas(JsonHandler):
     """A registry with two schemas: the second has a column more."""
 
     def do_GET(self) -> None:
         more = [{"name": "colour", "type": ["null", "string"]}] if self.path.endswith("/2") else []
         schema = {"type": "record", "name": "Value", "fields": [*FIELDS, *more]}
-        body = json.dumps({"schema": json.dumps(schema)}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        self.say(200, {"schema": json.dumps(schema)})
 
 
 @pytest.fixture
