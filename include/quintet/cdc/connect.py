@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,15 +12,13 @@ from typing import Any
 from quintet.cdc.errors import CaptureError
 from quintet.errors import ServiceDownError
 from quintet.settings import Lab
+from quintet.urldoor import JSON, ask
 
 __all__ = ["Connect", "State"]
 
 #: Seconds for one answer, and for a worker that hands its connectors over, which answers 409 meanwhile.
 ANSWER, HAND_OVER = 30, 60
 _UNKNOWN, _BUSY = 404, 409
-
-# The lab's own doors are never reached through a proxy.
-_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclass(frozen=True)
@@ -128,11 +125,8 @@ class Connect:
                 ) from error
 
     def _answer(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self._url + path, data=data, method=method)  # noqa: S310 - the lab's own door
-        request.add_header("Content-Type", "application/json")
-        with _opener.open(request, timeout=ANSWER) as reply:
-            return json.loads(reply.read() or b"null")
+        _, content = ask(self._url + path, method=method, body=body, headers=JSON, timeout=ANSWER)
+        return json.loads(content or b"null")
 
 
 def root_cause(trace: str) -> str:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import urllib.error
-import urllib.request
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +18,7 @@ from quintet.errors import QuintetError
 from quintet.lineage.events import event_id, run_event
 from quintet.lineage.model import Flow
 from quintet.settings import Lab
+from quintet.urldoor import JSON, ask
 
 __all__ = ["ENDPOINT", "SECRET", "deliver", "tell", "waiting_folder"]
 
@@ -67,16 +66,8 @@ def waiting_folder(lab: Lab) -> Path:
 
 
 def _post(lab: Lab, events: Sequence[Any]) -> None:
-    request = urllib.request.Request(  # noqa: S310  # the address is that of the lab file
-        lab.endpoint("airflow").url + ENDPOINT,
-        data=json.dumps(events).encode(),
-        headers={"Authorization": f"Bearer {lab.secret(SECRET)}", "Content-Type": "application/json"},
-        method="POST",
-    )
-    # The address is that of this lab: no proxy is asked.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=_PATIENCE) as answer:
-        answer.read()
+    headers = {**JSON, "Authorization": f"Bearer {lab.secret(SECRET)}"}
+    ask(lab.endpoint("airflow").url + ENDPOINT, method="POST", body=events, headers=headers, timeout=_PATIENCE)
 
 
 def _waiting(lab: Lab) -> list[Path]:

@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
 from quintet.errors import ServiceDownError
 from quintet.settings import Lab
 from quintet.streams.errors import RegistryError
+from quintet.urldoor import ask
 
 __all__ = ["Registry"]
 
 #: Seconds for one answer.
 ANSWER = 20
 _UNKNOWN, _REFUSED = 404, (409, 422)
-
-# The lab's own doors are never reached through a proxy.
-_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_CONTENT = {"Content-Type": "application/vnd.schemaregistry.v1+json"}
 
 
 class Registry:
@@ -108,12 +106,8 @@ class Registry:
                     raise
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self._url + path, data=data, method=method)  # noqa: S310 - the lab's own door
-        request.add_header("Content-Type", "application/vnd.schemaregistry.v1+json")
         try:
-            with _opener.open(request, timeout=ANSWER) as reply:
-                return json.loads(reply.read() or b"null")
+            _, content = ask(self._url + path, method=method, body=body, headers=_CONTENT, timeout=ANSWER)
         except urllib.error.HTTPError as error:
             said = error.read().decode(errors="replace")[-500:]
             raise RegistryError(
@@ -123,6 +117,7 @@ class Registry:
             raise ServiceDownError(
                 f"the schema registry does not answer at {self._url} ({error})", remedy="Run: quintet doctor"
             ) from error
+        return json.loads(content or b"null")
 
 
 def _quoted(subject: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from quintet.health.memory import tree_memory_mb
 from quintet.health.supervision import Process, service_manager
 from quintet.runs import record
 from quintet.settings import Lab, Service
+from quintet.urldoor import ask
 
 __all__ = ["DagState", "LabState", "ProjectState", "RunLookup", "ServiceState", "TableRow", "look"]
 
@@ -169,10 +169,8 @@ def _door(lab: Lab, service: Service) -> tuple[Health, str, int]:
             with socket.create_connection((door.host, door.port), timeout=ONE_ANSWER):
                 said = "accepts connections"
         else:
-            # Addresses come from the lab file and are those of this lab: no proxy is asked.
-            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-            with opener.open(door.url + service.health, timeout=ONE_ANSWER) as answer:
-                said = f"answers {answer.status}"
+            status, _ = ask(door.url + service.health, timeout=ONE_ANSWER)
+            said = f"answers {status}"
     except urllib.error.HTTPError as error:
         return "down", f"answers {error.code}", _since(begun)
     except TimeoutError:
