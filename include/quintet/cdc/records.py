@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -20,7 +19,7 @@ from fastavro.types import Schema
 
 from quintet.cdc.errors import ChangeError
 from quintet.streams.errors import RegistryError
-from quintet.streams.registry import Registry
+from quintet.streams.registry import HEAD, Registry
 
 __all__ = ["UNCHANGED", "Change", "Decoder"]
 
@@ -29,7 +28,6 @@ UNCHANGED = "__debezium_unavailable_value"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_ZERO = date(1970, 1, 1)
-_HEAD = struct.Struct(">bI")
 _UNKNOWN = 404
 #: Operations of a change log: r (snapshot), c (insert), u (update), d (delete).
 _OPERATIONS = frozenset("rcud")
@@ -101,12 +99,12 @@ class Decoder:
         return _change(form, number, key_form.as_json(key_row), envelope)
 
     def _read(self, data: bytes) -> tuple[_Form, int, dict[str, Any]]:
-        if len(data) < _HEAD.size or data[0] != 0:
+        if len(data) < HEAD.size or data[0] != 0:
             raise ChangeError("malformed", "it does not begin with a zero byte and the id of a schema")
-        number = _HEAD.unpack_from(data)[1]
+        number = HEAD.unpack_from(data)[1]
         form = self._form(number)
         body = io.BytesIO(data)
-        body.seek(_HEAD.size)
+        body.seek(HEAD.size)
         try:
             row = fastavro.schemaless_reader(body, form.parsed, None)
         except Exception as error:  # fastavro raises what the bytes lead it to

@@ -9,7 +9,6 @@ reader, batch or stream, sees it go.
 from __future__ import annotations
 
 import io
-import struct
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from quintet.contracts import Contract
 from quintet.lake.tables import delta_path
 from quintet.settings import Lab
 from quintet.streams.clients import client_settings
-from quintet.streams.registry import Registry
+from quintet.streams.registry import HEAD, Registry
 
 __all__ = ["Recovered", "recover"]
 
@@ -37,7 +36,6 @@ __all__ = ["Recovered", "recover"]
 STOP, SNAPSHOT, ANSWER = 120, 1800.0, 60
 #: Header of a record that no transaction of the source wrote.
 WHY = "quintet.reason"
-_HEAD = struct.Struct(">bI")
 
 
 @dataclass(frozen=True)
@@ -126,9 +124,9 @@ def _delete(lab: Lab, table: SourceTable, places: list[_Place], lsn: int) -> int
 
 def _deletion(registry: Registry, value: bytes, lsn: int) -> bytes:
     """The record of a change turned into the deletion of its row, with the schema it was written with."""
-    number = _HEAD.unpack_from(value)[1]
+    number = HEAD.unpack_from(value)[1]
     schema = fastavro.parse_schema(registry.by_id(number), named_schemas={})
-    envelope: Any = fastavro.schemaless_reader(io.BytesIO(value[_HEAD.size :]), schema, None)
+    envelope: Any = fastavro.schemaless_reader(io.BytesIO(value[HEAD.size :]), schema, None)
     now = time.time_ns()
     times = {"ts_ms": now // 1_000_000, "ts_us": now // 1000, "ts_ns": now}
     source = {**envelope["source"], **times, "lsn": lsn, "snapshot": "false", "txId": None}
@@ -143,7 +141,7 @@ def _deletion(registry: Registry, value: bytes, lsn: int) -> bytes:
         "transaction": None,
     }
     fastavro.schemaless_writer(body, schema, told)
-    return _HEAD.pack(0, number) + body.getvalue()
+    return HEAD.pack(0, number) + body.getvalue()
 
 
 def _records(lab: Lab, places: list[_Place]) -> Iterator[tuple[_Place, bytes, bytes]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,11 +14,9 @@ from quintet.contracts import Contract, ContractError
 from quintet.contracts.avro import require
 from quintet.settings import Lab
 from quintet.streams.delivery import Delivery
-from quintet.streams.registry import Registry
+from quintet.streams.registry import HEAD, Registry
 
 __all__ = ["ContractedProducer"]
-
-_HEAD = struct.Struct(">bI")
 
 
 class ContractedProducer:
@@ -84,4 +81,4 @@ class _Form:
     def written(self, record: Mapping[str, Any]) -> bytes:
         body = io.BytesIO()
         fastavro.schemaless_writer(body, self.parsed, dict(record))
-        return _HEAD.pack(0, self.number) + body.getvalue()
+        return HEAD.pack(0, self.number) + body.getvalue()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import urllib.error
 import urllib.parse
 from collections.abc import Mapping
@@ -13,7 +14,10 @@ from quintet.settings import Lab
 from quintet.streams.errors import RegistryError
 from quintet.urldoor import ask
 
-__all__ = ["Registry"]
+__all__ = ["HEAD", "Registry"]
+
+#: What stands before a record in Confluent's form: a zero byte and the id of its schema.
+HEAD = struct.Struct(">bI")
 
 #: Seconds for one answer.
 ANSWER = 20
