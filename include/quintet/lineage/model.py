@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-__all__ = ["Flow", "Kind", "Link"]
+__all__ = ["Flow", "Kind", "Link", "stronger", "strongest"]
 
 
 class Kind(StrEnum):
-    """What a source column does for the target."""
+    """What a source column does for the target, the least first."""
 
     IDENTITY = "identity"  # its value is taken as it is, or with another type
     TRANSFORMATION = "transformation"  # a value is computed from its value in the same row
     AGGREGATION = "aggregation"  # a value is computed from its values in many rows
     INDIRECT = "indirect"  # decides which rows there are: filter, join, group, order of a window
+
+
+_LEAST_FIRST = tuple(Kind)
+
+
+def stronger(one: Kind, other: Kind) -> Kind:
+    """Which of two does more."""
+    return max(one, other, key=_LEAST_FIRST.index)
+
+
+def strongest(found: Iterable[tuple[str, str, Kind]]) -> Iterator[tuple[str, str, Kind]]:
+    """Each column of a table once, with the most that is done with it."""
+    best: dict[tuple[str, str], Kind] = {}
+    for table, column, kind in found:
+        best[table, column] = stronger(kind, best.get((table, column), kind))
+    for (table, column), kind in best.items():
+        yield table, column, kind
 
 
 @dataclass(frozen=True, order=True)

@@ -9,12 +9,12 @@ Source: own derivation over `TreeNode.toJSON` of Spark 4.1: nodes in pre-order, 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quintet.lineage.model import Flow, Kind, Link
+from quintet.lineage.model import Flow, Kind, Link, stronger, strongest
 from quintet.lineage.names import of_location
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ __all__ = ["Plan", "flow", "of_frame"]
 
 #: Operators whose result has the columns of the left side only.
 _ONE_SIDED = ("LeftSemi", "LeftAnti")
-_WEAKEST = [Kind.IDENTITY, Kind.TRANSFORMATION, Kind.AGGREGATION, Kind.INDIRECT]
 #: Expressions that leave a value what it is.
 _CARRIERS = {"Alias", "Cast", "AttributeReference", "KnownNotNull", "NormalizeNaNAndZero"}
 
@@ -61,7 +60,7 @@ class Plan:
         found = {
             Link(table, column, target, name, kind)
             for number, name in self._result.columns
-            for table, column, kind in _strongest(self._result.origins.get(number, frozenset()))
+            for table, column, kind in strongest(self._result.origins.get(number, frozenset()))
             if table != target
         }
         whole = {
@@ -186,17 +185,9 @@ def _named(expression: _Node, origins: dict[int, frozenset[Origin]]) -> tuple[in
 def _origins(expression: _Node, origins: Mapping[int, frozenset[Origin]], step: Kind) -> frozenset[Origin]:
     if expression.kind == "AttributeReference":
         found = origins.get(_number(expression), frozenset())
-        return frozenset((table, name, max(kind, step, key=_WEAKEST.index)) for table, name, kind in found)
+        return frozenset((table, name, stronger(kind, step)) for table, name, kind in found)
     if expression.kind == "AggregateExpression":
-        step = max(step, Kind.AGGREGATION, key=_WEAKEST.index)
+        step = stronger(step, Kind.AGGREGATION)
     elif expression.kind not in _CARRIERS:
-        step = max(step, Kind.TRANSFORMATION, key=_WEAKEST.index)
+        step = stronger(step, Kind.TRANSFORMATION)
     return frozenset().union(*(_origins(child, origins, step) for child in expression.children))
-
-
-def _strongest(found: Iterable[Origin]) -> Iterator[Origin]:
-    best: dict[tuple[str, str], Kind] = {}
-    for table, column, kind in found:
-        best[table, column] = max(kind, best.get((table, column), kind), key=_WEAKEST.index)
-    for (table, column), kind in best.items():
-        yield table, column, kind

@@ -18,7 +18,7 @@ from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, build_scope
 
 from quintet.errors import InputError
-from quintet.lineage.model import Kind, Link
+from quintet.lineage.model import Kind, Link, stronger, strongest
 
 __all__ = ["Query", "Schemas", "trace"]
 
@@ -27,7 +27,6 @@ Schemas = Mapping[str, Mapping[str, str]]
 
 #: Parts of a SELECT whose columns decide about rows.
 _DECIDING = ("where", "having", "qualify", "group", "order", "distinct")
-_WEAKEST = [Kind.IDENTITY, Kind.TRANSFORMATION, Kind.AGGREGATION, Kind.INDIRECT]
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Query:
         direct = [
             Link(table, column, target, renamed.get(name, name), kind)
             for name, found in self.sources.items()
-            for table, column, kind in _strongest(found)
+            for table, column, kind in strongest(found)
         ]
         whole = [Link(table, column, target, None, Kind.INDIRECT) for table, column in self.deciding]
         return (*sorted(direct), *sorted(whole, key=lambda link: (link.source, link.source_column)))
@@ -136,7 +135,7 @@ class _Tracer:
         for reference in projection.find_all(exp.Column):
             step = _step(reference, projection)
             for table, column, kind in self._reference(scope, reference):
-                found.add((table, column, max(kind, step, key=_WEAKEST.index)))
+                found.add((table, column, stronger(kind, step)))
         return frozenset(found)
 
     def _reference(self, scope: Scope, reference: exp.Column) -> frozenset[tuple[str, str, Kind]]:
@@ -170,15 +169,6 @@ class _Tracer:
 
 class _UntracedError(Exception):
     """A reference that leads nowhere; told in `Query.opaque`."""
-
-
-def _strongest(found: Iterable[tuple[str, str, Kind]]) -> Iterator[tuple[str, str, Kind]]:
-    """Each column once, with the most that is done with it."""
-    best: dict[tuple[str, str], Kind] = {}
-    for table, column, kind in found:
-        best[table, column] = max(kind, best.get((table, column), kind), key=_WEAKEST.index)
-    for (table, column), kind in best.items():
-        yield table, column, kind
 
 
 def _is_table(source: Any) -> bool:
