@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -40,6 +41,13 @@ def skip(reason: str) -> int:
 def raw(rows: Iterable[Mapping[str, Any]]) -> None:
     """Every single figure, one JSON object a line."""
     sys.stdout.write("```json\n" + "\n".join(json.dumps(row) for row in rows) + "\n```\n")
+
+
+def percentiles(begun: Mapping[int, float], ended: Mapping[int, float]) -> dict[str, float]:
+    """Milliseconds between instants (seconds) of all that have both: p50, p95, p99 by nearest rank, and the most."""
+    took = sorted(1000 * (ended[name] - at) for name, at in begun.items() if name in ended)
+    shares = {f"p{share}": took[math.ceil(len(took) * share / 100) - 1] for share in (50, 95, 99)}
+    return {"samples": len(took), **{name: round(value, 1) for name, value in (shares | {"max": took[-1]}).items()}}
 
 
 @contextmanager

@@ -84,18 +84,33 @@ def read_benchmark(file: Path) -> Benchmark:
     )
 
 
-def versions(packages: Sequence[str], locks: Sequence[Path], pinned: Path) -> dict[str, str]:
-    """Versions by Ansible's file of pinned programs, else by the locks, the first that has a package.
+def locks_of(root: Path, environment: str) -> list[Path]:
+    """Locks of a repository, that of the environment first."""
+    folder = root / "envs"
+    first = [folder / f"{name}.txt" for name in (environment, "dbt", "airflow", "bench")]
+    return first + sorted(set(folder.glob("*.txt")) - set(first))
+
+
+def poms_of(root: Path) -> list[Path]:
+    """Lists of jars of a repository; their properties are versions."""
+    return sorted((root / "envs" / "jars").glob("*/pom.xml"))
+
+
+def versions(packages: Sequence[str], locks: Sequence[Path], pinned: Path, poms: Sequence[Path] = ()) -> dict[str, str]:
+    """Versions by Ansible's file of pinned programs, else by the locks, the first that has a package, else by the poms.
 
     Raises:
         LookupError: nothing pins a package that a benchmark names.
 
     """
     known: dict[str, str] = {}
+    for pom in poms:
+        properties = re.search(r"<properties>(.*?)</properties>", pom.read_text(encoding="utf-8"), re.DOTALL)
+        known |= dict(re.findall(r"<([\w.-]+)>([^<]+)</", properties[1])) if properties else {}
     for lock in reversed(locks):
         known |= dict(re.findall(r"^([\w.-]+)==([^\s;]+)", lock.read_text(encoding="utf-8"), re.MULTILINE))
     # The server, not its client of the same name.
-    known |= dict(re.findall(r'^  (\w+): "([^"]+)"$', pinned.read_text(encoding="utf-8"), re.MULTILINE))
+    known |= dict(re.findall(r'^  (\w+): "?([^"\s]+)"?$', pinned.read_text(encoding="utf-8"), re.MULTILINE))
     missing = [name for name in packages if name not in known]
     if missing:
         raise LookupError(f"no lock and no pinned version names {', '.join(missing)}")
@@ -189,8 +204,8 @@ def record(name: str, output: str, seconds: int | None = None, *, root: Path = R
     outcome = RECORDED
     if headline(output):
         benchmark = read_benchmark(benchmarks / f"bench_{name}.py")
-        locks = [root / "envs" / f"{lock}.txt" for lock in (benchmark.environment, "dbt", "airflow", "bench")]
-        known = versions(benchmark.packages, locks, root / "ansible" / "group_vars" / "all" / "versions.yml")
+        pinned = root / "ansible" / "group_vars" / "all" / "versions.yml"
+        known = versions(benchmark.packages, locks_of(root, benchmark.environment), pinned, poms_of(root))
         text = page(
             benchmark,
             output,

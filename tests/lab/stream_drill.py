@@ -29,8 +29,8 @@ KEYS = 50
 class Drill:
     """One lab under a drill."""
 
-    def __init__(self, lab: Lab, jobs: Path) -> None:
-        self.lab, self.jobs = lab, jobs
+    def __init__(self, lab: Lab, jobs: Path, job: str = "lakehouse/drill") -> None:
+        self.lab, self.jobs, self.job = lab, jobs, job
         self._code = str(lab.path("app") / "include")
 
     def flink(self, *words: str, expect: int | None = 0) -> tuple[list[dict[str, Any]], str]:
@@ -41,7 +41,7 @@ class Drill:
 
     def deploy(self, *words: str, expect: int = 0) -> tuple[dict[str, Any], str]:
         """Deploy the drill's job; its outcome and what was told."""
-        rows, told = self.flink("deploy", "lakehouse/drill", "--jobs", str(self.jobs), *words, expect=expect)
+        rows, told = self.flink("deploy", self.job, "--jobs", str(self.jobs), *words, expect=expect)
         return (rows[0] if rows else {}), told
 
     def topics(self, verb: str, *words: str) -> dict[str, Any]:

@@ -12,20 +12,18 @@ from typing import Any
 
 import pytest
 from stream_drill import KEYS, Drill
+from stream_rounds import TABLE, read_after_rounds
 from tests.lab.conftest import LabUnderTest, need, wait_until
 
 from quintet import alerts
 from quintet.errors import ServiceDownError
 from quintet.flink.rest import FlinkRest
-from quintet.lake.icebergcare import measure, meta
-from quintet.lake.streamcare import care_for_stream
-from quintet.lake.trino import connect, query
 from quintet.runs.airflow import AirflowClient
 
 pytestmark = pytest.mark.lab
 
 JOBS = Path(__file__).with_name("flink_drill")
-JOB, TABLE = "lakehouse/drill", "iceberg.silver_lakehouse.drill_totals"
+JOB = "lakehouse/drill"
 DEPLOY = "lakehouse_deploy_shop_to_silver"
 #: Bounds of waits, in seconds; checkpoints come every three.
 CAUGHT_UP, SERVICE, RUN = 240, 180, 600
@@ -214,37 +212,10 @@ def test_no_password_is_in_logs_pages_and_savepoints(lab: LabUnderTest, drill: D
 
 
 def test_ten_rounds_of_changes_with_care_do_not_slow_reading_down(lab: LabUnderTest, drill: Drill) -> None:
-    keys, changes = 20_000, 2000
     drill.deploy()
-    connection = connect(lab.lab)
-
-    def has(count: int) -> bool:
-        return lab.value(f"SELECT coalesce(sum(numbers), 0) FROM {TABLE} WHERE k LIKE 'wide-%'") == count
-
-    def files() -> str:
-        (row,) = query(connection, f"SELECT count_if(content = 0), count_if(content <> 0) FROM {meta(TABLE, 'files')}")
-        return f"{row[0]} data files, {row[1]} of deletions"
-
-    try:
-        drill.topics("widen", "0", str(keys), str(keys))
-        wait_until(lambda: has(keys), CAUGHT_UP, "the wide keys are there")
-        care_for_stream(connection, TABLE)
-        first = measure(connection, TABLE)
-        done = keys
-        for _ in range(10):
-            done = drill.topics("widen", str(done), str(changes), str(keys))["produced"]
-            wait_until(lambda done=done: has(done), CAUGHT_UP, "the changes of a round are there")
-            care_for_stream(connection, TABLE)
-        cared = measure(connection, TABLE)
-        told = f"fresh {first.read_seconds:.2f} s; after ten rounds with care {cared.read_seconds:.2f} s ({files()})"
-        for _ in range(10):
-            done = drill.topics("widen", str(done), str(changes), str(keys))["produced"]
-            wait_until(lambda done=done: has(done), CAUGHT_UP, "the changes of a round are there")
-        left = measure(connection, TABLE)
-        print(f"{told}; after ten without {left.read_seconds:.2f} s ({files()})")  # noqa: T201
-    finally:
-        connection.close()
-    assert cared.read_seconds <= 2 * first.read_seconds, told
+    fresh, cared, left = read_after_rounds(drill, 10)
+    print(fresh, cared, left, sep="\n")  # noqa: T201
+    assert cared.seconds <= 2 * fresh.seconds, f"{cared}, {fresh}"
 
 
 def test_the_dag_deploys_and_a_second_run_changes_nothing(lab: LabUnderTest) -> None:

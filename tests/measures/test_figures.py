@@ -11,10 +11,11 @@ from typing import Any
 
 import bench_converge
 import bench_gold
+import bench_kafka
 import pytest
 import running
 from bench_airflow import rate
-from measuring import tidy_end
+from measuring import percentiles, tidy_end
 from running import NotThereError, running_lab
 
 from labs import lab_below
@@ -140,3 +141,27 @@ def test_a_polite_kill_unwinds_like_an_interruption() -> None:
     with pytest.raises(KeyboardInterrupt), tidy_end():
         os.kill(os.getpid(), signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+PRODUCED = """40962 records sent, 8190.8 records/sec (1.56 MB/sec), 2041.2 ms avg latency, 3304.0 ms max latency.
+1000000 records sent, 262000.1 records/sec (49.97 MB/sec), 300.11 ms avg latency, 500.00 ms max latency, 73 ms 50th.
+"""
+CONSUMED = """WARN: something, that is told first
+start.time, end.time, data.consumed.in.MB, MB.sec, data.consumed.in.nMsg, nMsg.sec, rebalance.time.ms, fetch.time.ms, \
+fetch.MB.sec, fetch.nMsg.sec
+2026-11-21 18:00:00:000, 2026-11-21 18:00:05:000, 190.7, 38.1, 1000000, 200000.0, 350, 4650, 41.0, 215053.8
+"""
+
+
+def test_the_last_line_of_the_vendors_producer_tells_its_rate() -> None:
+    assert bench_kafka.written_by_tool(PRODUCED) == 262000.1
+
+
+def test_the_vendors_consumer_is_taken_by_the_time_in_which_it_fetched() -> None:
+    assert bench_kafka.read_by_tool(CONSUMED) == 215053.8
+
+
+def test_percentiles_are_values_that_were_measured_and_leave_out_what_has_not_ended() -> None:
+    begun = dict.fromkeys(range(1, 102), 100.0)
+    ended = {number: 100.0 + number / 1000 for number in range(1, 101)}
+    assert percentiles(begun, ended) == {"samples": 100, "p50": 50.0, "p95": 95.0, "p99": 99.0, "max": 100.0}

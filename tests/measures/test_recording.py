@@ -133,12 +133,13 @@ def test_the_commit_has_a_plus_sign_when_files_differ_from_it(root: Path) -> Non
 
 
 def test_a_server_is_named_by_its_own_version_and_not_by_that_of_its_client(tmp_path: Path) -> None:
-    lock, other, pinned = tmp_path / "a.txt", tmp_path / "b.txt", tmp_path / "versions.yml"
+    lock, other, pinned, pom = (tmp_path / name for name in ("a.txt", "b.txt", "versions.yml", "pom.xml"))
     lock.write_text("trino==0.340.0 \\\ndeltalake==1.6.6 ; python_version < '4' \\\n", encoding="utf-8")
     other.write_text("deltalake==1.0.0 \\\n", encoding="utf-8")
-    pinned.write_text('versions:\n  trino: "476"\n', encoding="utf-8")
-    found = recording.versions(["trino", "deltalake"], [lock, other], pinned)
-    assert found == {"trino": "476", "deltalake": "1.6.6"}
+    pinned.write_text('versions:\n  trino: "476"\n  debezium: 3.6.2.Final\n', encoding="utf-8")
+    pom.write_text("<project><properties>\n<kafka>4.3.1</kafka></properties></project>", encoding="utf-8")
+    found = recording.versions(["trino", "deltalake", "kafka", "debezium"], [lock, other], pinned, [pom])
+    assert found == {"trino": "476", "deltalake": "1.6.6", "kafka": "4.3.1", "debezium": "3.6.2.Final"}
     with pytest.raises(LookupError, match="absent"):
         recording.versions(["absent"], [lock], pinned)
 
@@ -148,9 +149,9 @@ def test_every_benchmark_says_where_it_runs_what_it_measures_and_which_versions_
     benchmark = recording.read_benchmark(file)
     assert (ROOT / "envs" / f"{benchmark.environment}.txt").exists()
     assert benchmark.about
-    locks = [ROOT / "envs" / f"{lock}.txt" for lock in (benchmark.environment, "dbt", "airflow", "bench")]
+    locks = recording.locks_of(ROOT, benchmark.environment)
     pinned = ROOT / "ansible" / "group_vars" / "all" / "versions.yml"
-    assert recording.versions(benchmark.packages, locks, pinned)
+    assert recording.versions(benchmark.packages, locks, pinned, recording.poms_of(ROOT))
 
 
 def test_the_index_in_the_repository_is_what_its_pages_say() -> None:
