@@ -2,12 +2,13 @@
 
 ## Reads
 
-The logs and files of all Delta tables of the project, and the snapshots of its Iceberg tables.
+The logs and files of all Delta tables of the project, and the snapshots of its Iceberg tables; the lineage collector.
 
 ## Writes
 
 The same tables, in another layout: no row changes. Files that no kept version needs are removed. File count, bytes
-and read time before and after are the result of the task.
+and read time before and after are the result of the task. Events of lineage older than 90 days are removed; what flows
+where, and since when, stays known.
 
 ## Cadence
 

@@ -164,3 +164,13 @@ def test_events_of_other_engines_are_known_by_the_names_of_the_lake(store: Store
     assert flow.links == (
         Link("kafka.x.orders.changes", "total", "delta.silver_x.orders", "total", Kind.TRANSFORMATION),
     )
+
+
+def test_old_events_go_but_not_what_is_known_by_them_nor_the_first_of_a_version(store: Store) -> None:
+    store.record([event(), event(minutes=5), event(WIDER, minutes=10), event(WIDER, minutes=15)])
+    known = store.versions("iceberg.gold_x.sales"), store.flows()
+    assert store.forget(NOON + timedelta(minutes=12)) == 1
+    assert len(store.events("dbt.x.sales")) == 3
+    assert (store.versions("iceberg.gold_x.sales"), store.flows()) == known
+    assert store.forget(NOON + timedelta(minutes=12)) == 0
+    assert store.record([event(minutes=5)]).versions == 0, "told once more, it is an event of before"

@@ -146,6 +146,7 @@ def care() -> TaskGroup:
         CallOperator(
             task_id="tables", function="quintet.lake.care:care_tables", arguments={"project": SLUG}, pool=SPARK
         )
+        CallOperator(task_id="lineage_events", function="quintet.lineage.keeping:forget_events", environment="airflow")
     return group
 
 

@@ -165,6 +165,17 @@ class Store:
             rows = connection.execute("select body from event where job = %s order by at desc limit %s", [job, limit])
             return [body for (body,) in rows.fetchall()]
 
+    def forget(self, before: datetime) -> int:
+        """Remove events of before an instant; how many. Those that a version of a lineage began with stay.
+
+        What is known by them stays in any case: jobs, versions and their times, data sets.
+        """
+        with self._open() as connection:
+            return connection.execute(
+                "delete from event where at < %s and not exists (select from version v where v.first_event = event.id)",
+                [before],
+            ).rowcount
+
     @contextmanager
     def _open(self, *, read_only: bool = False) -> Iterator[psycopg.Connection[Any]]:
         connection = self._enter()
