@@ -171,10 +171,11 @@ class Store:
         What is known by them stays in any case: jobs, versions and their times, data sets.
         """
         with self._open() as connection:
-            return connection.execute(
+            done = connection.execute(
                 "delete from event where at < %s and not exists (select from version v where v.first_event = event.id)",
                 [before],
-            ).rowcount
+            )
+        return int(done.rowcount)
 
     @contextmanager
     def _open(self, *, read_only: bool = False) -> Iterator[psycopg.Connection[Any]]:
