@@ -44,6 +44,11 @@ class Drill:
         rows, told = self.flink("deploy", self.job, "--jobs", str(self.jobs), *words, expect=expect)
         return (rows[0] if rows else {}), told
 
+    def capture(self) -> None:
+        """Make what the stream of the shop reads: its database, topics and connector."""
+        done = self._run("streaming", ["-m", "quintet.lakehouse.shop.proof", "prepare"], as_user=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
     def topics(self, verb: str, *words: str) -> dict[str, Any]:
         """Answer of `topics_program`, run in the environment of stream clients."""
         done = self._run("streaming", [str(Path(__file__)), verb, *words], as_user=False)
