@@ -7,18 +7,16 @@ cared for keeps none of the others from it. The result of the latest care is kep
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from quintet.errors import LabError, ServiceDownError
+from quintet.errors import ServiceDownError
 from quintet.lake.deltacare import care_for_delta
-from quintet.lake.errors import CareError
 from quintet.lake.icebergcare import care_for_iceberg, iceberg_tables
 from quintet.lake.tables import delta_tables
 from quintet.lake.trino import connect
-from quintet.lake.upkeep import Care
+from quintet.lake.upkeep import Round
 from quintet.runs import record
 from quintet.settings import Lab, load_lab, read_lab
 
@@ -38,24 +36,17 @@ def care_tables(project: str, *, retention_hours: int = RETENTION_HOURS, lab_fil
 
     Raises:
         ServiceDownError: Trino does not answer; the Delta tables are in shape.
-        CareError: tables that could not be cared for; the others are in shape.
+        LabError: tables that could not be cared for; the others are in shape.
 
     """
     lab = read_lab(Path(lab_file)) if lab_file else load_lab()
     retention = timedelta(hours=retention_hours)
-    work = _Work()
+    work = Round()
     work.do(delta_tables(project), lambda table: care_for_delta(lab, table, retention=retention))
     down = _care_for_iceberg(lab, project, retention, work)
-    result = {
-        "project": project,
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "changed": [care.table for care in work.cares if care.done],
-        "tables": [care.as_row() for care in work.cares],
-        "errors": [str(error) for error in (*work.errors, *([down] if down else []))],
-    }
+    result = work.result(project, *([down] if down else []))
     record.write(lab, project, RECORD, result)
-    if work.errors:
-        raise _together(work.errors)
+    work.end()
     if down:
         raise ServiceDownError(
             f"the Delta tables of {project} are in shape, its Iceberg tables were not cared for: {down.message}",
@@ -64,25 +55,7 @@ def care_tables(project: str, *, retention_hours: int = RETENTION_HOURS, lab_fil
     return result
 
 
-class _Work:
-    """Cares that were done and those that failed."""
-
-    def __init__(self) -> None:
-        self.cares: list[Care] = []
-        self.errors: list[LabError] = []
-
-    def do(self, tables: Iterable[Any], care_for: Callable[[Any], Care]) -> None:
-        """Care for one table after the other; raises only when nothing answers at all."""
-        for table in tables:
-            try:
-                self.cares.append(care_for(table))
-            except ServiceDownError:
-                raise
-            except LabError as error:
-                self.errors.append(error)
-
-
-def _care_for_iceberg(lab: Lab, project: str, retention: timedelta, work: _Work) -> ServiceDownError | None:
+def _care_for_iceberg(lab: Lab, project: str, retention: timedelta, work: Round) -> ServiceDownError | None:
     connection = connect(lab)
     try:
         tables = iceberg_tables(connection, project)
@@ -92,12 +65,3 @@ def _care_for_iceberg(lab: Lab, project: str, retention: timedelta, work: _Work)
     finally:
         connection.close()
     return None
-
-
-def _together(errors: list[LabError]) -> LabError:
-    if len(errors) == 1:
-        return errors[0]
-    return CareError(
-        f"{len(errors)} tables could not be cared for: {'; '.join(error.message for error in errors)}",
-        remedy=errors[0].remedy,
-    )

@@ -21,7 +21,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from quintet.catalogue import Table
 from quintet.lake.errors import CareError
 from quintet.lake.tables import delta_path
-from quintet.lake.upkeep import READS, Care, Measure
+from quintet.lake.upkeep import READS, Care, Measure, compare
 from quintet.settings import Lab
 
 __all__ = ["care_for_delta", "checksum", "measure"]
@@ -100,7 +100,7 @@ def _care_for(path: Path, table: Table, retention: timedelta) -> Care:
     if step:
         content = checksum(path)
         _rewrite(DeltaTable(path), step, table)
-        _compare(table, content, checksum(path))
+        compare(table.full_name, content, checksum(path), change="the version before OPTIMIZE")
         done.append(step)
     removed = _vacuum(path, retention)
     if removed:
@@ -145,15 +145,6 @@ def _properties(table: Table) -> WriterProperties:
     numbers = {column.name for column in table.columns if column.type == "long"} & set(table.key)
     counting = ColumnProperties(dictionary_enabled=False, encoding="DELTA_BINARY_PACKED")
     return WriterProperties(compression="ZSTD", compression_level=3, column_properties=dict.fromkeys(numbers, counting))
-
-
-def _compare(table: Table, before: tuple[int, str], after: tuple[int, str]) -> None:
-    if before != after:
-        raise CareError(
-            f"the rows of {table.full_name} are not those from before its care: {before[0]} rows ({before[1]}) before, "
-            f"{after[0]} rows ({after[1]}) after",
-            remedy="When no other run wrote meanwhile, roll the table back to the version before OPTIMIZE",
-        )
 
 
 def _vacuum(path: Path, retention: timedelta) -> int:

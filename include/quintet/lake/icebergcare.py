@@ -12,9 +12,8 @@ from datetime import timedelta
 import trino
 
 from quintet.catalogue import Writer, tables
-from quintet.lake.errors import CareError
 from quintet.lake.trino import query
-from quintet.lake.upkeep import READS, Care, Measure
+from quintet.lake.upkeep import READS, Care, Measure, compare
 
 __all__ = ["care_for_iceberg", "checksum_statement", "expire", "iceberg_tables", "measure", "meta"]
 
@@ -57,7 +56,7 @@ def care_for_iceberg(connection: trino.dbapi.Connection, name: str, *, retention
     if _wants_optimize(connection, name, before):
         content = _checksum(connection, name)
         query(connection, f"ALTER TABLE {name} EXECUTE optimize(file_size_threshold => '{SMALL_BYTES}B')")
-        _compare(name, content, _checksum(connection, name))
+        compare(name, content, _checksum(connection, name), change="the snapshot before the last")
         done.append("compact")
     expired = expire(connection, name, retention)
     if expired:
@@ -136,15 +135,6 @@ def checksum_statement(connection: trino.dbapi.Connection, name: str) -> str:
     names = [row[0] for row in query(connection, f"SHOW COLUMNS FROM {name}")]
     values = ", ".join(f'"{column}"' for column in names)
     return f"SELECT count(*), to_hex(checksum(ROW({values}))) FROM {name}"
-
-
-def _compare(name: str, before: tuple[int, str], after: tuple[int, str]) -> None:
-    if before != after:
-        raise CareError(
-            f"the rows of {name} are not those from before its care: {before[0]} rows ({before[1]}) before, "
-            f"{after[0]} rows ({after[1]}) after",
-            remedy="When no other run wrote meanwhile, roll the table back to the snapshot before the last",
-        )
 
 
 def meta(name: str, part: str) -> str:

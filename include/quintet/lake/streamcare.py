@@ -9,7 +9,7 @@ whether the rows stayed the same is therefore asked of two snapshots, not of the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from quintet.errors import LabError, ServiceDownError
 from quintet.lake.errors import CareError
 from quintet.lake.icebergcare import checksum_statement, expire, measure, meta
 from quintet.lake.trino import connect, query
-from quintet.lake.upkeep import Care
+from quintet.lake.upkeep import Care, Round
 from quintet.runs import record
 from quintet.settings import load_lab, read_lab
 
@@ -45,37 +45,21 @@ def care_streams(project: str, *, retention_hours: float | None = None, lab_file
 
     Raises:
         ServiceDownError: Trino does not answer.
-        CareError: tables that could not be cared for; the others are in shape.
+        LabError: tables that could not be cared for; the others are in shape.
 
     """
     lab = read_lab(Path(lab_file)) if lab_file else load_lab()
     retention = RETENTION if retention_hours is None else timedelta(hours=retention_hours)
-    cares: list[Care] = []
-    errors: list[LabError] = []
+    work = Round()
     connection = connect(lab)
     try:
-        for name in _made(connection, stream_tables(project)):
-            try:
-                cares.append(care_for_stream(connection, name, retention=retention))
-            except ServiceDownError:
-                raise
-            except LabError as error:
-                errors.append(error)
+        made = _made(connection, stream_tables(project))
+        work.do(made, lambda name: care_for_stream(connection, name, retention=retention))
     finally:
         connection.close()
-    result = {
-        "project": project,
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "changed": [care.table for care in cares if care.done],
-        "tables": [care.as_row() for care in cares],
-        "errors": [str(error) for error in errors],
-    }
+    result = work.result(project)
     record.write(lab, project, RECORD, result)
-    if errors:
-        raise CareError(
-            f"{len(errors)} tables could not be cared for: {'; '.join(error.message for error in errors)}",
-            remedy=errors[0].remedy,
-        )
+    work.end()
     return result
 
 
