@@ -39,7 +39,7 @@ from quintet.lake.tables import arrow_schema, delta_path
 from quintet.lineage import declared, emit
 from quintet.settings import Lab
 
-__all__ = ["GROUP_BYTES", "Feed", "Landing", "file_date", "land"]
+__all__ = ["GROUP_BYTES", "Feed", "Landing", "file_date", "land", "size_of"]
 
 #: Bytes of files as they lie in the folder that make one commit; a larger file is a group of its own.
 GROUP_BYTES = 64 * 1024 * 1024
@@ -312,11 +312,19 @@ def file_date(name: str) -> date | None:
         return None
 
 
+def size_of(path: Path) -> int:
+    """Bytes of a file; 0 when nobody can say, for reading it will tell what is wrong."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 def _groups(files: Iterable[Path]) -> Iterator[list[Path]]:
     group: list[Path] = []
     size = 0
     for path in files:
-        length = _size(path)
+        length = size_of(path)
         if group and size + length > GROUP_BYTES:
             yield group
             group, size = [], 0
@@ -324,13 +332,6 @@ def _groups(files: Iterable[Path]) -> Iterator[list[Path]]:
         size += length
     if group:
         yield group
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0  # reading it will say what is wrong
 
 
 @contextmanager

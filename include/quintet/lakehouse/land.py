@@ -25,7 +25,7 @@ from quintet.catalogue.lakehouse import SLUG
 from quintet.errors import InputError, QuintetError
 from quintet.lake import ledger
 from quintet.lake.errors import FileRefusedError
-from quintet.lake.landing import Feed, Landing, file_date, land
+from quintet.lake.landing import Feed, Landing, file_date, land, size_of
 from quintet.lake.rawfile import content_hash
 from quintet.lake.tables import delta_path
 from quintet.lakehouse.feeds import FEEDS, feed, files_of
@@ -56,7 +56,7 @@ def check_input(input_dir: str) -> dict[str, Any]:
     return {
         "input": str(folder),
         "files": len(every),
-        "bytes": sum(_size(path) for path in every),
+        "bytes": sum(size_of(path) for path in every),
         "feeds": {name: len(paths) for name, paths in found.items()},
     }
 
@@ -231,7 +231,7 @@ def _hash(path: Path) -> str:
 
 
 def _chunks(pending: list[tuple[str, Path]]) -> list[dict[str, Any]]:
-    sizes = [_size(path) for _, path in pending]
+    sizes = [size_of(path) for _, path in pending]
     total = sum(sizes)
     count = 1 if total < PARALLEL_BYTES else min(PARALLEL_CHUNKS, len(pending))
     chunks: list[dict[str, Any]] = []
@@ -244,13 +244,6 @@ def _chunks(pending: list[tuple[str, Path]]) -> list[dict[str, Any]]:
         chunks[-1]["bytes"] += size
         done += size
     return chunks
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0  # reading it will say what is wrong
 
 
 if __name__ == "__main__":
