@@ -8,7 +8,19 @@ from pathlib import Path
 import pytest
 import yaml
 
-from quintet.catalogue import PROFILES, PROJECTS, Layer, Pii, Table, Writer, project, table, tables
+from quintet.catalogue import (
+    PROFILES,
+    PROJECTS,
+    Column,
+    Layer,
+    Pii,
+    Retention,
+    Table,
+    Writer,
+    project,
+    table,
+    tables,
+)
 from quintet.errors import QuintetError
 
 ROOT = Path(__file__).parents[2]
@@ -41,6 +53,20 @@ def test_a_table_has_the_highest_class_of_its_columns() -> None:
     assert table("delta.silver_lakehouse.customers").pii is Pii.DIRECT
     assert table("delta.silver_lakehouse.invoice_lines").pii is Pii.INDIRECT
     assert table("delta.silver_lakehouse.products").pii is Pii.NONE
+
+
+def test_rows_are_kept_by_a_column_of_their_table() -> None:
+    with pytest.raises(ValueError, match="kept by seen_at"):
+        Table(
+            "p",
+            Layer.SILVER,
+            "t",
+            "o",
+            "d",
+            Writer.FLINK,
+            (Column("at", "timestamp", "d"),),
+            retention=Retention(7, "seen_at"),
+        )
 
 
 def test_names_that_others_rely_on_exist() -> None:

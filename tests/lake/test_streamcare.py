@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from labs import lab_below
+from quintet.catalogue import Retention
 from quintet.errors import LabError
 from quintet.lake.errors import CareError
 from quintet.lake.icebergcare import iceberg_tables
@@ -31,8 +32,9 @@ class Lake:
     delete_files: int = 0
     small_files: int = 1
     old_snapshots: int = 0
-    #: Refusals of `optimize` before it works.
+    #: Refusals of `optimize`, or of a removal, before it works.
     conflicts: int = 0
+    old_rows: int = 0
     #: Content of the snapshots by id: the first is the one before, the second that of the rewrite.
     contents: dict[int, tuple[int, str]] = field(default_factory=lambda: {1: (9, "AA"), 2: (9, "AA")})
     is_rewritten: bool = False
@@ -50,6 +52,14 @@ class Lake:
             return [[self.delete_files, self.small_files]]
         if '$files"' in statement:
             return [[1 if self.is_rewritten else 20, 1000]]
+        if "SELECT count(*) FROM iceberg" in statement and "INTERVAL" in statement:
+            return [[self.old_rows]]
+        if statement.startswith("DELETE"):
+            if self.conflicts:
+                self.conflicts -= 1
+                return Refusal("Failed to commit the transaction during write", kind="EXTERNAL")
+            self.old_rows = 0
+            return []
         if "optimize" in statement:
             if self.conflicts:
                 self.conflicts -= 1
@@ -119,6 +129,17 @@ def test_snapshots_older_than_the_retention_go_though_it_is_shorter_than_trino_l
     assert session < expiry
     assert "7200s" in asked[session]
     assert "7200s" in asked[expiry]
+
+
+def test_rows_that_are_older_than_the_catalogue_says_are_removed_and_others_never(tmp_path: Path) -> None:
+    kept = Retention(30, "placed_at")
+    lake = Lake(old_rows=12, conflicts=1)
+    with cared(lake, tmp_path) as (connection, asked):
+        assert care_for_stream(connection, TABLE, rows=kept).done == ("removed 12 rows older than 30 days",)
+        assert care_for_stream(connection, TABLE, rows=kept).done == ()
+        assert care_for_stream(connection, TABLE).done == ()
+    removals = [statement for statement in asked if statement.startswith("DELETE")]
+    assert removals == [f"DELETE FROM {TABLE} WHERE placed_at < current_timestamp - INTERVAL '30' DAY"] * 2
 
 
 def test_only_tables_that_streams_write_and_that_are_there_are_cared_for(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ __all__ = [
     "Pii",
     "Profile",
     "Project",
+    "Retention",
     "SourceTable",
     "Table",
     "Topic",
@@ -68,6 +69,14 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Retention:
+    """How long rows are kept: so many days from the instant or day in a column on."""
+
+    days: int
+    column: str
+
+
+@dataclass(frozen=True)
 class Table:
     """One table; `key` is what is unique in it."""
 
@@ -83,6 +92,12 @@ class Table:
     cluster_by: tuple[str, ...] = ()
     #: Columns that its source gains are added to it without a change here; they hold null for rows of before.
     is_open: bool = False
+    #: Of a table that a stream only adds to: what is older is removed by the care for tables of streams. None: never.
+    retention: Retention | None = None
+
+    def __post_init__(self) -> None:
+        if self.retention and self.retention.column not in {column.name for column in self.columns}:
+            raise ValueError(f"{self.name}: rows are kept by {self.retention.column}, which it does not have")
 
     @property
     def schema(self) -> str:

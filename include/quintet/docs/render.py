@@ -47,9 +47,10 @@ def _tables(marts: Path) -> str:
 
 
 def _table(entry: Table) -> str:
+    kept = f" Rows are kept for {entry.retention.days} days by `{entry.retention.column}`." if entry.retention else ""
     lines = [
         f"## {entry.full_name}\n",
-        f"{entry.description}. Owner {entry.owner}, written by {entry.writer}, personal data: {entry.pii}.\n",
+        f"{entry.description}. Owner {entry.owner}, written by {entry.writer}, personal data: {entry.pii}.{kept}\n",
     ]
     if entry.columns:
         lines += ["| column | type | personal data | description |", "|---|---|---|---|"]

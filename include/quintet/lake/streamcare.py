@@ -4,18 +4,20 @@ Every commit of an upserting stream brings a small data file and a file of delet
 with all rows that are older: reading slows down with every checkpoint. `optimize` writes the rows anew without the
 deleted ones. It commits as of the snapshot that it read, so that what the stream deletes meanwhile is still deleted;
 whether the rows stayed the same is therefore asked of two snapshots, not of the table before and after.
+
+A table that only grows says in the catalogue how long its rows are kept; older ones are removed first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import trino
 
-from quintet.catalogue import Table, Writer, tables
+from quintet.catalogue import Retention, Table, Writer, tables
 from quintet.errors import LabError, ServiceDownError
 from quintet.lake.errors import CareError
 from quintet.lake.icebergcare import checksum_statement, expire, measure, meta
@@ -54,7 +56,10 @@ def care_streams(project: str, *, retention_hours: float | None = None, lab_file
     connection = connect(lab)
     try:
         made = _made(connection, stream_tables(project))
-        work.do(made, lambda name: care_for_stream(connection, name, retention=retention))
+        work.do(
+            made,
+            lambda table: care_for_stream(connection, table.full_name, retention=retention, rows=table.retention),
+        )
     finally:
         connection.close()
     result = work.result(project)
@@ -68,8 +73,10 @@ def stream_tables(project: str | None = None) -> tuple[Table, ...]:
     return tuple(table for table in tables(project) if table.writer is Writer.FLINK)
 
 
-def care_for_stream(connection: trino.dbapi.Connection, name: str, *, retention: timedelta = RETENTION) -> Care:
-    """Bring one table (catalog.schema.table) into shape.
+def care_for_stream(
+    connection: trino.dbapi.Connection, name: str, *, retention: timedelta = RETENTION, rows: Retention | None = None
+) -> Care:
+    """Bring one table (catalog.schema.table) into shape; `rows` says which of them are too old.
 
     Raises:
         ServiceDownError: Trino does not answer.
@@ -79,6 +86,8 @@ def care_for_stream(connection: trino.dbapi.Connection, name: str, *, retention:
     """
     before = measure(connection, name)
     done = []
+    if rows and (old := _remove_old(connection, name, rows)):
+        done.append(f"removed {old} rows older than {rows.days} days")
     if _wants_optimize(connection, name):
         _optimize(connection, name)
         done.append("compact")
@@ -88,12 +97,34 @@ def care_for_stream(connection: trino.dbapi.Connection, name: str, *, retention:
     return Care(name, before, measure(connection, name) if done else before, tuple(done))
 
 
-def _made(connection: trino.dbapi.Connection, wanted: Sequence[Table]) -> list[str]:
+def _made(connection: trino.dbapi.Connection, wanted: Sequence[Table]) -> list[Table]:
     found: set[str] = set()
     for schema in sorted({table.schema for table in wanted}):
         listing = f"SELECT table_name FROM iceberg.information_schema.tables WHERE table_schema = '{schema}'"
         found |= {f"iceberg.{schema}.{row[0]}" for row in query(connection, listing)}
-    return [table.full_name for table in wanted if table.full_name in found]
+    return [table for table in wanted if table.full_name in found]
+
+
+def _remove_old(connection: trino.dbapi.Connection, name: str, rows: Retention) -> int:
+    """Remove rows that are too old; how many there were."""
+    old = f"{name} WHERE {rows.column} < current_timestamp - INTERVAL '{rows.days}' DAY"
+    ((count,),) = query(connection, f"SELECT count(*) FROM {old}")
+    if count:
+        _try(lambda: query(connection, f"DELETE FROM {old}"))
+    return int(count)
+
+
+def _try(write: Callable[[], object]) -> None:
+    """Write; the stream's commit may come first some times."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            write()
+            return
+        except ServiceDownError:
+            raise
+        except LabError:
+            if attempt == TRIES:
+                raise
 
 
 def _wants_optimize(connection: trino.dbapi.Connection, name: str) -> bool:
@@ -107,16 +138,8 @@ def _wants_optimize(connection: trino.dbapi.Connection, name: str) -> bool:
 
 def _optimize(connection: trino.dbapi.Connection, name: str) -> None:
     known = _snapshots(connection, name)
-    for attempt in range(1, TRIES + 1):
-        try:
-            # Below any size: a large file with deletions is written anew, too.
-            query(connection, f"ALTER TABLE {name} EXECUTE optimize(file_size_threshold => '100GB')")
-            break
-        except ServiceDownError:
-            raise
-        except LabError:
-            if attempt == TRIES:
-                raise
+    # Below any size: a large file with deletions is written anew, too.
+    _try(lambda: query(connection, f"ALTER TABLE {name} EXECUTE optimize(file_size_threshold => '100GB')"))
     for snapshot, (parent, operation) in _snapshots(connection, name).items():
         if snapshot not in known and operation == "replace" and parent is not None:
             _compare(connection, name, parent, snapshot)
