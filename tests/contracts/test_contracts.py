@@ -10,11 +10,12 @@ import pytest
 from paths import ROOT
 from quintet.contracts import Contract, ContractError, read_contract, read_contracts
 from quintet.contracts.avro import breaches, fields_of, require
-from quintet.contracts.declared import differences, sources_by_topic
+from quintet.contracts.declared import differences, event_differences, event_topics, sources_by_topic
 from quintet.errors import InputError
 
 CONTRACTS = read_contracts(ROOT / "contracts")
 SOURCES = sources_by_topic()
+EVENTS = event_topics()
 DECIMAL = {
     "type": "bytes",
     "logicalType": "decimal",
@@ -76,7 +77,13 @@ def test_a_captured_table_has_a_contract_that_agrees_with_the_catalogue(topic: s
 
 def test_every_contract_is_about_something_in_the_catalogue() -> None:
     about_topics = {name for name, contract in CONTRACTS.items() if contract.kind == "topic"}
-    assert about_topics <= set(SOURCES)
+    assert about_topics <= set(SOURCES) | set(EVENTS)
+
+
+@pytest.mark.parametrize("topic", sorted(EVENTS))
+def test_a_topic_of_events_has_a_contract_that_agrees_with_the_catalogue(topic: str) -> None:
+    assert topic in CONTRACTS, "write contracts/<project>/<entity>_<event>.odcs.yaml"
+    assert event_differences(CONTRACTS[topic], EVENTS[topic]) == []
 
 
 @pytest.mark.parametrize("topic", sorted(SOURCES))
@@ -124,6 +131,16 @@ def test_fields_of_a_plain_record_are_its_own() -> None:
     schema = {"type": "record", "name": "R", "fields": [{"name": "at", "type": ["null", INSTANT]}]}
     (field,) = fields_of(schema)
     assert (field.name, field.type, field.is_nullable) == ("at", "timestamp", True)
+
+
+def test_lists_and_records_are_told_by_what_is_in_them() -> None:
+    line = {
+        "type": "record",
+        "name": "L",
+        "fields": [{"name": "n", "type": "long"}, {"name": "t", "type": ["null", "string"]}],
+    }
+    schema = {"type": "record", "name": "R", "fields": [{"name": "lines", "type": {"type": "array", "items": line}}]}
+    assert [field.type for field in fields_of(schema)] == ["array<struct<n:long,t:string?>>"]
 
 
 def test_a_schema_of_no_record_is_refused() -> None:

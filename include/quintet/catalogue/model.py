@@ -132,6 +132,8 @@ class Topic:
 
     `key` names the fields of a record's key: all records of a key are in one partition, in their order, so the number
     of partitions of a topic with a key is never changed. `retention_hours` belongs to topics that are not compacted.
+    `columns` are the fields of its records where no captured table declares them, in types of the lake and array<...>
+    and struct<name:type,...> of them; records that are equal in the fields of `identity` are one and the same.
     """
 
     project: str
@@ -143,6 +145,8 @@ class Topic:
     retention_hours: int | None = None
     key: tuple[str, ...] = ()
     has_dead_letters: bool = False
+    columns: tuple[Column, ...] = ()
+    identity: tuple[str, ...] = ()
 
     @property
     def subject(self) -> str:

@@ -128,5 +128,15 @@ def _lake_type(value: Any) -> str:
     logical = value.get("logicalType")
     if logical == "decimal":
         return f"decimal({value['precision']},{value.get('scale', 0)})"
+    if value["type"] == "array":
+        return f"array<{_lake_type(value['items'])}>"
+    if value["type"] == "record":
+        return f"struct<{','.join(_part(field) for field in value['fields'])}>"
     named = _NAMED.get(value.get("connect.name", "")) or _LOGICAL.get(logical or "")
     return named or _PLAIN.get(str(value["type"]), str(value["type"]))
+
+
+def _part(field: Mapping[str, Any]) -> str:
+    part = _field(field)
+    # A part that may be null is another promise than one that may not.
+    return f"{part.name}:{part.type}{'?' if part.is_nullable else ''}"

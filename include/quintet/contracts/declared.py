@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from quintet.catalogue import PROJECTS, SourceTable
+from quintet.catalogue import PROJECTS, Column, SourceTable, Topic
+from quintet.catalogue.ecommerce import EVENT_TOPICS
 from quintet.contracts.model import Contract
 
-__all__ = ["differences", "sources_by_topic"]
+__all__ = ["differences", "event_differences", "event_topics", "sources_by_topic"]
 
 
 def sources_by_topic() -> dict[str, SourceTable]:
@@ -13,17 +14,34 @@ def sources_by_topic() -> dict[str, SourceTable]:
     return {table.topic.name: table for project in PROJECTS for source in project.sources for table in source.tables}
 
 
+def event_topics() -> dict[str, Topic]:
+    """Topics of events whose fields the catalogue declares, also of a project that cannot be run yet, by name."""
+    known = [topic for project in PROJECTS for topic in project.topics if topic.columns]
+    return {topic.name: topic for topic in (*known, *EVENT_TOPICS.values())}
+
+
 def differences(contract: Contract, table: SourceTable) -> list[str]:
     """What a contract says otherwise than the catalogue; empty when they agree."""
+    return _differences(contract, table.topic, table.name, table.key, table.columns)
+
+
+def event_differences(contract: Contract, topic: Topic) -> list[str]:
+    """What a contract about events says otherwise than the catalogue; its key is the identity of an event."""
+    return _differences(contract, topic, topic.name, topic.identity, topic.columns)
+
+
+def _differences(
+    contract: Contract, topic: Topic, name: str, key: tuple[str, ...], columns: tuple[Column, ...]
+) -> list[str]:
     found = []
-    if contract.owner != table.topic.owner:
-        found.append(f"its owner is {contract.owner}, that of {table.topic.name} is {table.topic.owner}")
-    if set(contract.key) != set(table.key):
-        found.append(f"its key is {', '.join(contract.key)}, that of {table.name} is {', '.join(table.key)}")
+    if contract.owner != topic.owner:
+        found.append(f"its owner is {contract.owner}, that of {topic.name} is {topic.owner}")
+    if set(contract.key) != set(key):
+        found.append(f"its key is {', '.join(contract.key)}, that of {name} is {', '.join(key)}")
     promised = {
         promise.name: (promise.type, promise.is_required, promise.classification) for promise in contract.promises
     }
-    declared = {column.name: (column.type, not column.nullable, column.pii.value) for column in table.columns}
+    declared = {column.name: (column.type, not column.nullable, column.pii.value) for column in columns}
     for name in sorted(promised.keys() | declared.keys()):
         if promised.get(name) != declared.get(name):
             found.append(f"{name}: promised {promised.get(name)}, declared {declared.get(name)}")

@@ -1,0 +1,20 @@
+"""A small input, made once for all tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from quintet.ecommerce.truth import Truth
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Truth]:
+    """Folder and truth of two days of a small shop: few products and users, so that everything happens."""
+    from quintet.ecommerce.generator import Scale, generate  # here: not every environment has what it needs
+
+    folder = tmp_path_factory.mktemp("shop") / "input"
+    return folder, generate(folder, days=2, seed=11, scale=Scale(rate=0.3, products=2000, users=900))
