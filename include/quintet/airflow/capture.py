@@ -6,6 +6,7 @@ from airflow.sdk import TriggerRule
 
 from quintet.airflow.lakehouse import SPARK
 from quintet.airflow.operators import ApproveFullRefresh, CallOperator, SparkJobOperator
+from quintet.airflow.parameters import FULL_REFRESH
 
 __all__ = ["merge_changes"]
 
@@ -35,7 +36,7 @@ def merge_changes() -> None:
     merge = SparkJobOperator(
         task_id="merge",
         application="lakehouse/merge_shop_changes.py",
-        options={"run-id": "{{ run_id }}", "full-refresh": "{{ params.full_refresh }}"},
+        options={"run-id": "{{ run_id }}", "full-refresh": FULL_REFRESH},
         pool=SPARK,
     )
     held = CallOperator(

@@ -12,8 +12,10 @@ from typing import Any
 
 from airflow.sdk import Asset, Param, TaskGroup, TriggerRule
 
+from quintet.airflow import parameters
 from quintet.airflow.models import POOL, dbt_models
 from quintet.airflow.operators import ApproveFullRefresh, CallOperator, SparkJobOperator
+from quintet.airflow.parameters import DAYS, FULL_REFRESH, INPUT, range_params
 from quintet.catalogue.lakehouse import OWNER, SLUG
 from quintet.settings import load_lab
 
@@ -22,57 +24,28 @@ __all__ = ["OWNER", "SLUG", "care", "full_refresh_param", "gold", "ingest", "inp
 #: Pool of the tasks that start a Spark driver; its one slot also keeps two runs from writing silver at a time.
 SPARK = "spark"
 
-_INPUT = "{{ params.input }}"
-_RANGE = {"from": "{{ params['from'] or '' }}", "to": "{{ params['to'] or '' }}"}
-_FULL_REFRESH = "{{ params.full_refresh }}"
-
 
 def input_param() -> dict[str, Param]:
     """Parameter `input`: the folder with the files."""
-    return {
-        "input": Param(
-            str(load_lab().path("input")),
-            type="string",
-            minLength=1,
-            title="Input folder",
-            description="Folder with daily CSV files, or with by_day/, customers/ and products/ in it",
-        )
-    }
-
-
-def range_params() -> dict[str, Param]:
-    """Parameters `from` and `to`: a back-fill."""
-    return {
-        name: Param(None, type=["null", "string"], format="date", title=title, description=description)
-        for name, title, description in (
-            ("from", "First day", "Only files of this day and later (by the day in their name); empty: no bound"),
-            ("to", "Last day", "Only files up to this day; empty: no bound"),
-        )
-    }
+    return parameters.input_param("Folder with daily CSV files, or with by_day/, customers/ and products/ in it")
 
 
 def full_refresh_param() -> dict[str, Param]:
     """Parameter `full_refresh`: throw away and compute anew, after a person's approval."""
-    return {
-        "full_refresh": Param(
-            False,
-            type="boolean",
-            title="Full refresh",
-            description="Compute the tables anew from all files. The run waits for an approval before it begins",
-        )
-    }
+    consequence = "Compute the tables anew from all files. The run waits for an approval before it begins"
+    return parameters.full_refresh_param("Full refresh", consequence)
 
 
 def ingest(*, outlets: Sequence[Asset] = ()) -> TaskGroup:
     """Land every pending file once; refused files fail the last task, after all good ones have landed."""
     with TaskGroup("ingest", tooltip="Files to bronze") as group:
         check_input = CallOperator(
-            task_id="check_input", function="quintet.lakehouse.land:check_input", arguments={"input_dir": _INPUT}
+            task_id="check_input", function="quintet.lakehouse.land:check_input", arguments={"input_dir": INPUT}
         )
         list_pending = CallOperator(
             task_id="list_pending",
             function="quintet.lakehouse.land:list_pending",
-            arguments={"input_dir": _INPUT, "from_": _RANGE["from"], "to": _RANGE["to"]},
+            arguments={"input_dir": INPUT, "from_": DAYS["from"], "to": DAYS["to"]},
         )
         land = CallOperator.partial(
             task_id="land",
@@ -101,8 +74,8 @@ def silver(*, outlets: Sequence[Asset] = ()) -> TaskGroup:
             "All silver tables of the project **lakehouse** are computed anew from bronze, and gold after them.\n\n"
             "Readers see the old rows until the new ones are complete. Decisions on quarantined rows are kept."
         )
-        find_changes = _find_changes("silver", asked_for="".join([*_RANGE.values(), _asked(_FULL_REFRESH)]))
-        options = {"run-id": "{{ run_id }}", **_RANGE, "full-refresh": _FULL_REFRESH}
+        find_changes = _find_changes("silver", asked_for="".join([*DAYS.values(), _asked(FULL_REFRESH)]))
+        options = {"run-id": "{{ run_id }}", **DAYS, "full-refresh": FULL_REFRESH}
         gate = SparkJobOperator(task_id="gate", application="lakehouse/gate.py", options=options, pool=SPARK)
         build = SparkJobOperator(task_id="build", application="lakehouse/silver.py", options=options, pool=SPARK)
         announce = _announce("silver", find_changes, outlets)
@@ -126,13 +99,13 @@ def gold(*, outlets: Sequence[Asset], approves: bool) -> TaskGroup:
             # Silver is skipped when it has nothing to do.
             trigger_rule=TriggerRule.NONE_FAILED,
         )
-        find_changes = _find_changes("gold", asked_for=_asked(_FULL_REFRESH))
+        find_changes = _find_changes("gold", asked_for=_asked(FULL_REFRESH))
         if approves:
             body = "All gold tables of the project **lakehouse** are dropped and built anew from silver."
             _approve(body) >> find_changes
         # One task that says so in the place of every model, each after all its tries.
         check_trino = CallOperator(task_id="check_trino", function="quintet.lake.trino:check_answers")
-        models = dbt_models("models", lab, SLUG, full_refresh=_FULL_REFRESH)
+        models = dbt_models("models", lab, SLUG, full_refresh=FULL_REFRESH)
         announce = _announce("gold", find_changes, outlets)
         docs = CallOperator(task_id="publish_docs", function="quintet.dbt:publish_docs", environment="dbt", pool=POOL)
         find_changes >> check_trino >> models >> [announce, docs]

@@ -13,8 +13,8 @@ from typing import Any
 from airflow.sdk import Asset, Param, TaskGroup, TriggerRule
 
 from quintet.airflow.operators import CallOperator
+from quintet.airflow.parameters import DAYS, FULL_REFRESH, INPUT, full_refresh_param, input_param, range_params
 from quintet.catalogue.timeseries import OWNER, SLUG
-from quintet.settings import load_lab
 
 __all__ = [
     "OWNER",
@@ -32,33 +32,14 @@ __all__ = [
 #: Environment of the engine, and the pool of what changes the store.
 ENVIRONMENT = POOL = "timeseries"
 
-_INPUT = "{{ params.input }}"
-
 
 def input_params() -> dict[str, Param]:
     """Parameters of loading: the folder with the files, the days, and whether known files are sent again."""
-    days = {
-        name: Param(None, type=["null", "string"], format="date", title=title, description=description)
-        for name, title, description in (
-            ("from", "First day", "Only files of this day and later (by the day in their name); empty: no bound"),
-            ("to", "Last day", "Only files up to this day; empty: no bound"),
-        )
-    }
+    again = "Send files that were sent before too; the same points stay the same points"
     return {
-        "input": Param(
-            str(load_lab().path("input")),
-            type="string",
-            minLength=1,
-            title="Input folder",
-            description="Folder with files of line protocol (*.lp, *.lp.gz), or with by_day/ in it",
-        ),
-        **days,
-        "full_refresh": Param(
-            False,
-            type="boolean",
-            title="Send again",
-            description="Send files that were sent before too; the same points stay the same points",
-        ),
+        **input_param("Folder with files of line protocol (*.lp, *.lp.gz), or with by_day/ in it"),
+        **range_params(),
+        **full_refresh_param("Send again", again),
     }
 
 
@@ -78,16 +59,16 @@ def keep_param() -> dict[str, Param]:
 def load(*, outlets: Sequence[Asset] = ()) -> TaskGroup:
     """Send every file once; a file with too many broken lines fails the last task, after all good ones were sent."""
     with TaskGroup("load", tooltip="Files to points") as group:
-        check_input = _call("check_input", "loading:check_input", {"input_dir": _INPUT})
+        check_input = _call("check_input", "loading:check_input", {"input_dir": INPUT})
         send = _call(
             "send",
             "loading:send_files",
             {
-                "input_dir": _INPUT,
+                "input_dir": INPUT,
                 "run_id": "{{ run_id }}",
-                "from_": "{{ params['from'] or '' }}",
-                "to": "{{ params['to'] or '' }}",
-                "again": "{{ params.full_refresh }}",
+                "from_": DAYS["from"],
+                "to": DAYS["to"],
+                "again": FULL_REFRESH,
             },
             pool=POOL,
         )
