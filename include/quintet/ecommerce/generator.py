@@ -35,15 +35,13 @@ from quintet.ecommerce.columns import Columns
 from quintet.ecommerce.definitions import KINDS
 from quintet.ecommerce.sessions import Shop
 from quintet.ecommerce.simulation import Piece, Scale, Simulation
-from quintet.ecommerce.tables import MALFORMED_SCHEMA, Texts, event_schema
+from quintet.ecommerce.tables import EVENTS, MALFORMED_SCHEMA, STRANGE, Texts, event_schema
 from quintet.ecommerce.texts import catalogue_tables
 from quintet.ecommerce.truth import BATCH, FILE_NAME, FOLDER, VIEWS, Recorder, Truth
 from quintet.errors import InputError
 
-__all__ = ["EVENTS", "Scale", "generate", "moment_ms", "repair", "run", "write_truth"]
+__all__ = ["Scale", "generate", "moment_ms", "repair", "run", "write_catalogue", "write_truth"]
 
-#: Folder of the days, and name of the file of what is no event.
-EVENTS, STRANGE = "by_day", "malformed"
 #: One record of so many is broken in a poisoned file.
 POISONED = 4
 #: Truth table -> what computes it, for both views.
@@ -101,15 +99,20 @@ def generate(
                 recorder.add(piece)
                 write(piece, texts)
     poison = None if poison_day is None else _poison(out, start + timedelta(days=poison_day - 1))
-    (out / "catalogue").mkdir(parents=True, exist_ok=True)
-    for name, table in catalogue_tables(simulation.shop):
-        _write(table, out / "catalogue" / f"{name}.parquet")
+    write_catalogue(out, simulation.shop)
     return write_truth(out, simulation, recorder, f"generated, {days} days, seed {seed}", poison)
 
 
 def run(out: str, *, days: int, seed: int, poison_day: int | None = None) -> dict[str, int]:
     """`generate` for `quintet.call`: counts of the truth."""
     return generate(Path(out), days=days, seed=seed, poison_day=poison_day).expect
+
+
+def write_catalogue(out: Path, shop: Shop) -> None:
+    """Write the tables of the catalogue."""
+    (out / "catalogue").mkdir(parents=True, exist_ok=True)
+    for name, table in catalogue_tables(shop):
+        _write(table, out / "catalogue" / f"{name}.parquet")
 
 
 def write_truth(

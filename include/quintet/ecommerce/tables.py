@@ -22,8 +22,10 @@ from quintet.ecommerce.words import words
 from quintet.streams.avrobatch import arrow_type, head
 from quintet.streams.schemas import value_schema
 
-__all__ = ["ARRIVED", "MALFORMED_SCHEMA", "UNKNOWN_SCHEMA_ID", "Texts", "event_schema"]
+__all__ = ["ARRIVED", "EVENTS", "MALFORMED_SCHEMA", "STRANGE", "UNKNOWN_SCHEMA_ID", "Texts", "event_schema"]
 
+#: Folder of the days in an input, and name of the file of what is no event.
+EVENTS, STRANGE = "by_day", "malformed"
 #: Column of the arrival, behind the event's fields.
 ARRIVED = "arrived_at"
 MALFORMED_SCHEMA = pa.schema(
