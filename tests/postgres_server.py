@@ -12,12 +12,25 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-__all__ = ["PASSWORD", "postgres_server"]
+if TYPE_CHECKING:
+    import psycopg
+
+__all__ = ["PASSWORD", "enter", "postgres_server"]
 
 PASSWORD = "correct-horse"
+
+
+def enter(port: int, database: str = "lake", *, autocommit: bool = False) -> psycopg.Connection[Any]:
+    """Connection to a database of such a server, as the owner of all of them."""
+    import psycopg
+
+    return psycopg.connect(
+        host="127.0.0.1", port=port, dbname=database, user="lake", password=PASSWORD, autocommit=autocommit
+    )
 
 
 @contextmanager

@@ -8,22 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-import airflow
 import airflow_home  # noqa: F401  # before Airflow
 from paths import ROOT
 
 pytestmark = pytest.mark.airflow
 
 DAGS = ROOT / "tests" / "benchmarks" / "dags"
-DESCRIPTION = Path(airflow.__file__).parent / "api_fastapi" / "core_api" / "openapi" / "v2-rest-api-generated.yaml"
-
-
-@pytest.fixture(scope="module")
-def api() -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load(DESCRIPTION.read_text(encoding="utf-8"))
-    return found
 
 
 def test_each_file_holds_the_dag_of_its_name_which_nothing_starts_by_itself() -> None:

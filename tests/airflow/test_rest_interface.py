@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-import airflow
 from airflow_server import HEALTHY, OPEN, ROUTES, dag_run, task
-
-DESCRIPTION = Path(airflow.__file__).parent / "api_fastapi" / "core_api" / "openapi" / "v2-rest-api-generated.yaml"
-
-
-@pytest.fixture(scope="module")
-def api() -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load(DESCRIPTION.read_text(encoding="utf-8"))
-    return found
 
 
 def shape(path: str) -> str:

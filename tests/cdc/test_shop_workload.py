@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 pytest.importorskip("psycopg", reason="the streaming environment has it")
-import psycopg
 
-from postgres_server import PASSWORD, postgres_server
+from postgres_server import enter, postgres_server
 from quintet.catalogue.shop import SHOP
 from quintet.lakehouse.shop import schema, workload
 from quintet.lakehouse.shop.workload import Size, Workload
@@ -42,7 +41,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 @pytest.fixture
 def shop(port: int) -> Iterator[Any]:
     """An empty shop whose changes are counted."""
-    with psycopg.connect(host="127.0.0.1", port=port, dbname="lake", user="lake", password=PASSWORD) as connection:
+    with enter(port) as connection:
         connection.execute("drop schema public cascade; create schema public; drop schema if exists capture cascade")
         connection.execute(SCRIPT)
         connection.execute(SCRIPT)  # a second time changes nothing and fails at nothing

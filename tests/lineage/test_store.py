@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
 from labs import lab_below
+from postgres_server import enter
 from quintet.errors import ServiceDownError
 from quintet.lineage.errors import EventError, LineageError
 from quintet.lineage.events import job_event, run_event
@@ -34,8 +34,8 @@ def test_preparing_twice_makes_the_tables_once(store: Store) -> None:
     assert store.prepare() is False
 
 
-def test_a_database_without_tables_is_told_with_the_remedy(postgres: str) -> None:
-    empty = Store(lambda: psycopg.connect(host=postgres, user="lineage", dbname="postgres"), Path("/lake"))
+def test_a_database_without_tables_is_told_with_the_remedy(postgres: int) -> None:
+    empty = Store(lambda: enter(postgres, "postgres"), Path("/lake"))
     with pytest.raises(LineageError, match="make install"):
         empty.flows()
 
