@@ -192,18 +192,23 @@ def test_landings_at_the_same_time_bring_each_file_once(lake: Lab, tmp_path: Pat
     assert sorted(row["_source_file"] for row in ledger(lake)) == [path.name for path in files]
 
 
-def test_a_conflict_found_at_the_commit_leaves_out_what_landed_elsewhere(
-    lake: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = (write_day(tmp_path, f"2010-12-0{day}.csv", [line(day)]) for day in (1, 2))
+def overtake(monkeypatch: pytest.MonkeyPatch, lake: Lab, file: Path) -> None:
+    """Let another run land a file between the next landing's look at the ledger and its commit."""
     write = module.write_deltalake
 
     def overtaken(*arguments: object, **options: object) -> None:
         monkeypatch.setattr(module, "write_deltalake", write)
-        brought(lake, first, batch="faster")
+        brought(lake, file, batch="faster")
         write(*arguments, **options)
 
     monkeypatch.setattr(module, "write_deltalake", overtaken)
+
+
+def test_a_conflict_found_at_the_commit_leaves_out_what_landed_elsewhere(
+    lake: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (write_day(tmp_path, f"2010-12-0{day}.csv", [line(day)]) for day in (1, 2))
+    overtake(monkeypatch, lake, first)
     result = brought(lake, first, second, batch="slower")
     assert result.known == ("2010-12-01.csv",)
     assert [entry.source_file for entry in result.landed] == ["2010-12-02.csv"]
@@ -218,14 +223,7 @@ def test_two_changed_contents_of_one_name_at_the_same_time_get_two_versions(
 ) -> None:
     mine = write_day(tmp_path / "mine", "2010-12-01.csv", [line(1)])
     theirs = write_day(tmp_path / "theirs", "2010-12-01.csv", [line(2)])
-    write = module.write_deltalake
-
-    def overtaken(*arguments: object, **options: object) -> None:
-        monkeypatch.setattr(module, "write_deltalake", write)
-        brought(lake, theirs, batch="faster")
-        write(*arguments, **options)
-
-    monkeypatch.setattr(module, "write_deltalake", overtaken)
+    overtake(monkeypatch, lake, theirs)
     brought(lake, mine, batch="slower")
     assert [(row["_file_version"], row["_batch_id"]) for row in rows(lake)] == [(1, "faster"), (2, "slower")]
 
