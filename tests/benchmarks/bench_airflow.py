@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from deployed import Airflow, deployed, moment
-from measuring import headline, progress, raw, skip, tidy_end
-from running import NotThereError, running_lab
+from measuring import headline, progress, raw
+from running import on_lab, running_lab
 
 from quintet.settings import Lab
 
@@ -105,12 +105,7 @@ def report(
 
 
 def main() -> int:
-    try:
-        lab = running_lab()
-    except NotThereError as error:
-        return skip(str(error))
-    with tidy_end():
-        return measure(lab)
+    return on_lab(running_lab, measure)
 
 
 if __name__ == "__main__":

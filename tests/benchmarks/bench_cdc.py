@@ -19,8 +19,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from measuring import headline, progress, raw, skip, tidy_end
-from running import NotThereError
+from measuring import headline, progress, raw
+from running import on_lab
 from streaming import Streams, streaming_lab
 
 if TYPE_CHECKING:
@@ -177,12 +177,8 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help=f"a {QUICK}th of both")
     options = parser.parse_args()
     part = QUICK if options.quick else 1
-    try:
-        streams = Streams(streaming_lab())
-    except NotThereError as error:
-        return skip(str(error))
-    with tidy_end():
-        return measure(streams, options.rows // part, options.seconds // part)
+    rows, seconds = options.rows // part, options.seconds // part
+    return on_lab(lambda: Streams(streaming_lab()), lambda streams: measure(streams, rows, seconds))
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from measuring import ROOT, headline, progress, raw, skip, tidy_end
-from running import NotThereError, running_lab
+from measuring import ROOT, headline, progress, raw
+from running import NotThereError, on_lab, running_lab
 
 from quintet.health.supervision import service_manager
 from quintet.settings import Lab
@@ -160,17 +160,18 @@ def measure(lab: Lab) -> int:
     return 0 if held else 1
 
 
-def main() -> int:
-    try:
-        lab = running_lab()
-    except NotThereError as error:
-        return skip(str(error))
+def unchanged_lab() -> Lab:
+    """The running lab, when the playbook would not change it. Raises NotThereError."""
+    lab = running_lab()
     with tempfile.TemporaryDirectory() as scratch:
         reason = why_not(lab, Path(scratch))
     if reason:
-        return skip(reason)
-    with tidy_end():
-        return measure(lab)
+        raise NotThereError(reason)
+    return lab
+
+
+def main() -> int:
+    return on_lab(unchanged_lab, measure)
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from measuring import headline, progress, raw, skip, tidy_end
-from running import NotThereError
+from measuring import headline, progress, raw
+from running import on_lab
 from streaming import Streams, streaming_lab
 
 from quintet.flink.definition import read_job
@@ -195,14 +195,8 @@ def main() -> int:
     parser.add_argument("--turns", type=int, default=TURNS)
     parser.add_argument("--quick", action="store_true", help=f"a {QUICK}th of the records, one turn")
     options = parser.parse_args()
-    try:
-        streams = Streams(streaming_lab())
-    except NotThereError as error:
-        return skip(str(error))
-    with tidy_end():
-        if options.quick:
-            return measure(streams, options.records // QUICK, 1)
-        return measure(streams, options.records, options.turns)
+    records, turns = (options.records // QUICK, 1) if options.quick else (options.records, options.turns)
+    return on_lab(lambda: Streams(streaming_lab()), lambda streams: measure(streams, records, turns))
 
 
 if __name__ == "__main__":

@@ -27,8 +27,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from measuring import ROOT, headline, peer_python, progress, raw, skip, tidy_end
-from running import NotThereError, running_lab
+from measuring import ROOT, headline, peer_python, progress, raw
+from running import NotThereError, on_lab, running_lab
 
 from quintet import dbt
 from quintet.catalogue import tables
@@ -259,11 +259,9 @@ def report(
     )
 
 
-def main() -> int:
-    try:
-        lab = running_lab()
-    except NotThereError as error:
-        return skip(str(error))
+def filled_lab() -> tuple[Lab, Ask, int]:
+    """The running lab, a way to ask its Trino, and the lines of its silver. Raises NotThereError."""
+    lab = running_lab()
     connection = connect(lab)
 
     def ask(statement: str) -> list[list[Any]]:
@@ -271,9 +269,12 @@ def main() -> int:
 
     lines = int(ask(f"select count(*) from {LINES}")[0][0])
     if lines == 0:
-        return skip("silver is empty: ./quintet run lakehouse")
-    with tidy_end():
-        return measure(lab, ask, lines)
+        raise NotThereError("silver is empty: ./quintet run lakehouse")
+    return lab, ask, lines
+
+
+def main() -> int:
+    return on_lab(filled_lab, lambda found: measure(*found))
 
 
 if __name__ == "__main__":

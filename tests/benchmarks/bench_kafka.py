@@ -21,8 +21,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from measuring import headline, progress, raw, skip, tidy_end
-from running import NotThereError
+from measuring import headline, progress, raw
+from running import on_lab
 from streaming import Streams, streaming_lab
 
 RECORDS, CONTRACTED, TURNS, QUICK = 1_000_000, 50_000, 3, 10
@@ -131,12 +131,8 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help=f"a {QUICK}th of the records, one turn")
     options = parser.parse_args()
     part = QUICK if options.quick else 1
-    try:
-        streams = Streams(streaming_lab())
-    except NotThereError as error:
-        return skip(str(error))
-    with tidy_end():
-        return measure(streams, options.records // part, CONTRACTED // part, 1 if options.quick else options.turns)
+    records, contracted, turns = options.records // part, CONTRACTED // part, 1 if options.quick else options.turns
+    return on_lab(lambda: Streams(streaming_lab()), lambda streams: measure(streams, records, contracted, turns))
 
 
 if __name__ == "__main__":

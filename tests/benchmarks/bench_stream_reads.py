@@ -19,8 +19,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from measuring import ROOT, headline, progress, raw, skip, tidy_end
-from running import NotThereError
+from measuring import ROOT, headline, progress, raw
+from running import on_lab
 from streaming import Streams, streaming_lab
 
 from quintet.lake.trino import connect, query
@@ -84,12 +84,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} rounds")
     options = parser.parse_args()
-    try:
-        streams = Streams(streaming_lab())
-    except NotThereError as error:
-        return skip(str(error))
-    with tidy_end():
-        return measure(streams, QUICK if options.quick else options.rounds)
+    rounds = QUICK if options.quick else options.rounds
+    return on_lab(lambda: Streams(streaming_lab()), lambda streams: measure(streams, rounds))
 
 
 if __name__ == "__main__":

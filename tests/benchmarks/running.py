@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
+from measuring import skip, tidy_end
+
 from quintet.catalogue import PROJECTS
 from quintet.errors import QuintetError
 from quintet.health.supervision import service_manager
 from quintet.runs.run import require_quiet
 from quintet.settings import Lab, lab_path, read_lab
+
+T = TypeVar("T")
 
 
 class NotThereError(Exception):
@@ -32,3 +39,13 @@ def running_lab() -> Lab:
     except QuintetError as error:
         raise NotThereError(f"no running lab to measure: {error.message}. {error.remedy}") from None
     return lab
+
+
+def on_lab(find: Callable[[], T], measure: Callable[[T], int]) -> int:
+    """Measure what is found; the exit code. What is not there is skipped, with the reason."""
+    try:
+        found = find()
+    except NotThereError as error:
+        return skip(str(error))
+    with tidy_end():
+        return measure(found)

@@ -5,9 +5,11 @@ It enters as the platform's programs do (`quintet.streams.clients`); topics are 
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -73,17 +75,7 @@ def produce(lab: Lab, topic: str, payloads: str, count: str) -> dict[str, Any]:
     )
     producer.list_topics(topic, timeout=ANSWER)
     total, begun = int(count), time.perf_counter()
-    for number in range(total):
-        line = lines[number % len(lines)]
-        while True:
-            try:
-                producer.produce(topic, line)
-                break
-            except BufferError:
-                producer.poll(0.05)
-        if number % 1000 == 0:
-            producer.poll(0)
-    left = producer.flush(PATIENCE)
+    left = _send(producer, topic, itertools.islice(itertools.cycle(lines), total))
     seconds = time.perf_counter() - begun
     written = sum(end for _, end in _ends(lab, topic))
     if left or written != total:
@@ -143,18 +135,10 @@ def numbers(lab: Lab, topic: str, count: str, keys: str) -> dict[str, Any]:
         {**client_settings(lab), "enable.idempotence": True, "linger.ms": 20, "compression.type": "lz4"}
     )
     total, distinct, begun = int(count), int(keys), time.perf_counter()
-    for number in range(total):
-        # A step that has no common divisor with the keys visits all of them, far apart.
-        record = b'{"k":"key-%d","n":%d}' % (number * 7919 % distinct, number)
-        while True:
-            try:
-                producer.produce(topic, record)
-                break
-            except BufferError:
-                producer.poll(0.05)
-        if number % 1000 == 0:
-            producer.poll(0)
-    if producer.flush(PATIENCE):
+    # A step that has no common divisor with the keys visits all of them, far apart.
+    if _send(
+        producer, topic, (b'{"k":"key-%d","n":%d}' % (number * 7919 % distinct, number) for number in range(total))
+    ):
         raise RuntimeError("not all records were written")
     return {"records": total, "seconds": round(time.perf_counter() - begun, 3)}
 
@@ -194,6 +178,20 @@ def forget(lab: Lab, *jobs: str) -> dict[str, Any]:
 
 def _administrator(lab: Lab) -> Any:
     return admin(lab, user=lab.options["kafka"]["admin"])
+
+
+def _send(producer: Producer, topic: str, records: Iterable[bytes]) -> int:
+    """Write records as fast as they are taken; how many were not told of in time."""
+    for number, record in enumerate(records):
+        while True:
+            try:
+                producer.produce(topic, record)
+                break
+            except BufferError:
+                producer.poll(0.05)
+        if number % 1000 == 0:
+            producer.poll(0)
+    return int(producer.flush(PATIENCE))
 
 
 def _ends(lab: Lab, topic: str) -> list[tuple[int, int]]:
