@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from quintet.cli.capture import Work, run_capture, verify_capture
+from quintet.cli.elsewhere import GENERATORS, generate_elsewhere
 from quintet.cli.output import AsJson, print_json, print_table, say
 from quintet.cli.progress import progress
 from quintet.cli.proofs import proof_of, tell_checks
@@ -57,8 +58,11 @@ def generate(
     from quintet.runs.record import hand_over
     from quintet.settings import lab_path
 
-    find(project)
-    figures = proof_of(project).generate(out, days=days, seed=seed, poison_day=poison_day)
+    if project in GENERATORS:
+        figures = generate_elsewhere(project, out, days=days, seed=seed, poison_day=poison_day)
+    else:
+        find(project)
+        figures = proof_of(project).generate(out, days=days, seed=seed, poison_day=poison_day)
     if lab_path().exists() and load_lab().path("home") in out.resolve().parents:
         hand_over(load_lab(), out)
     facts = {"folder": str(out), **figures}

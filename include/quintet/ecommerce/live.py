@@ -3,7 +3,7 @@
 Makes the topics, then sends what happens in a shop from now on, `--rate` records a second on average for `--seconds`,
 each at its time; catalogue and truth lie in `--out` at the end. With `--input` it sends an input folder instead, at
 `--speed` times the time that it holds; 0: as fast as Kafka takes it. With `--measure` nothing is sent: the records are
-made and encoded, and how fast is told. Standard output ends with one JSON object.
+made and encoded, and how fast is told. Standard output ends with `RESULT {json}`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from quintet.call import RESULT
 from quintet.catalogue.ecommerce import ECOMMERCE_TOPICS, EVENT_TOPICS
 from quintet.ecommerce.generator import write_catalogue, write_truth
 from quintet.ecommerce.sending import Pace, ahead, batches_of_files, batches_of_piece, rows_of, send
@@ -45,7 +46,7 @@ def main(words: list[str]) -> int:
     except QuintetError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
-    sys.stdout.write(f"{json.dumps(told)}\n")
+    sys.stdout.write(f"{RESULT}{json.dumps(told)}\n")
     return 0
 
 
