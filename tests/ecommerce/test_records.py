@@ -15,7 +15,7 @@ pytest.importorskip("numpy", reason="the streaming environment has it")
 import fastavro
 import pyarrow.parquet as pq
 
-from quintet.catalogue.ecommerce import ECOMMERCE_TOPICS, EVENT_TOPICS
+from quintet.catalogue.ecommerce import ECOMMERCE_TABLES, ECOMMERCE_TOPICS, EVENT_TOPICS
 from quintet.contracts import read_contracts
 from quintet.contracts.avro import breaches
 from quintet.ecommerce.definitions import KINDS
@@ -120,6 +120,12 @@ def test_fields_are_those_of_the_specification_in_its_order() -> None:
             "filters_applied",
         ],
     }
+
+
+def test_tables_have_their_key_among_their_columns() -> None:
+    for table in ECOMMERCE_TABLES:
+        assert set(table.key) <= {column.name for column in table.columns}
+        assert table.full_name.startswith("iceberg.silver_ecommerce.")
 
 
 def test_topics_have_names_of_their_own_and_keys_among_their_fields() -> None:

@@ -185,8 +185,6 @@ def test_definitions_reach_sql_as_numbers_and_rules() -> None:
     given = parameters()
     assert given["lateness_s"] == "120"
     assert given["large_order"] == "5000.00"
-    for kind, rules in INVALID.items():
-        assert all(rule in given[f"invalid_{kind}"] for rule in rules.values())
     assert set(IDENTITY) == set(INVALID) == set(KINDS)
 
 

@@ -8,9 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from quintet.catalogue.model import Column, Pii, Topic
+from quintet.catalogue.model import Cleanup, Column, Layer, Pii, Table, Topic, Writer
 
-__all__ = ["ECOMMERCE_TOPICS", "EVENT_TOPICS", "LATE_TOPICS", "OWNER", "SLUG"]
+__all__ = [
+    "ECOMMERCE_TABLES",
+    "ECOMMERCE_TOPICS",
+    "EVENT_TOPICS",
+    "KPI_COLUMNS",
+    "LATE_TOPICS",
+    "MINUTES",
+    "OWNER",
+    "SESSIONS",
+    "SLUG",
+]
 
 SLUG = "ecommerce"
 OWNER = "shop-events"
@@ -121,4 +131,47 @@ LATE_TOPICS: Mapping[str, Topic] = {
     )
     for kind, topic in EVENT_TOPICS.items()
 }
-ECOMMERCE_TOPICS = (*EVENT_TOPICS.values(), *LATE_TOPICS.values())
+
+#: What is counted in each minute, by the speed layer and by the batch layer.
+KPI_COLUMNS = (
+    Column("page_views", "long", "Page views", nullable=False),
+    Column("cart_additions", "long", "Cart additions", nullable=False),
+    Column("orders", "long", "Purchases", nullable=False),
+    Column("pieces", "long", "Pieces bought", nullable=False),
+    Column("revenue", "decimal(14,2)", "Sum of the purchases, euros", nullable=False),
+    Column("searches", "long", "Searches", nullable=False),
+    Column("searches_without_result", "long", "Searches that found nothing", nullable=False),
+    Column("searches_with_click", "long", "Searches with at least one clicked product", nullable=False),
+    Column("active_users", "long", "Distinct users of these events", nullable=False),
+)
+MINUTES = Topic(
+    project=SLUG,
+    name=f"{SLUG}.minutes.counted",
+    owner=OWNER,
+    description="Figures of each minute, corrected with every event; the newest of a minute holds",
+    cleanup=Cleanup.COMPACT,
+    key=("minute",),
+    columns=(Column("minute", "timestamp", "Begin of the minute, UTC", nullable=False), *KPI_COLUMNS),
+    identity=("minute",),
+)
+SESSIONS = Table(
+    project=SLUG,
+    layer=Layer.SILVER,
+    name="sessions",
+    owner=OWNER,
+    description="Sessions of users: their events with no longer pause than half an hour, by what was not late",
+    writer=Writer.FLINK,
+    columns=(
+        Column("user_id", "long", "Who", Pii.INDIRECT, nullable=False),
+        Column("begins_at", "timestamp", "First event, UTC", nullable=False),
+        Column("ends_at", "timestamp", "Last event, UTC", nullable=False),
+        Column("page_views", "long", "Page views", nullable=False),
+        Column("cart_additions", "long", "Cart additions", nullable=False),
+        Column("orders", "long", "Purchases", nullable=False),
+        Column("searches", "long", "Searches", nullable=False),
+        Column("is_abandoned", "boolean", "The last cart addition is behind the last purchase", nullable=False),
+    ),
+    key=("user_id", "begins_at"),
+)
+ECOMMERCE_TOPICS = (*EVENT_TOPICS.values(), *LATE_TOPICS.values(), MINUTES)
+ECOMMERCE_TABLES = (SESSIONS,)

@@ -21,7 +21,6 @@ result. A reader's watermark has to stay `LATENESS_MS` behind, so that it drops 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from quintet.catalogue.ecommerce import EVENT_TOPICS
 
@@ -34,7 +33,6 @@ __all__ = [
     "IDENTITY",
     "INVALID",
     "KINDS",
-    "KPI_FIELDS",
     "LARGE_ORDER_CENTS",
     "LATENESS_MS",
     "MINUTE_MS",
@@ -44,7 +42,6 @@ __all__ = [
     "TRENDING_TOP",
     "TRENDING_WINDOW_MS",
     "USER_KINDS",
-    "Kpi",
     "parameters",
     "product_of",
 ]
@@ -87,28 +84,6 @@ SUSPICIONS = ("order_burst", "large_order", "bulk_line")
 _PRODUCT_PAGE = "/product/"
 
 
-@dataclass(frozen=True)
-class Kpi:
-    """One figure of a minute: its name, its type in the lake, what it counts."""
-
-    name: str
-    type: str
-    description: str
-
-
-KPI_FIELDS = (
-    Kpi("page_views", "long", "Page views"),
-    Kpi("cart_additions", "long", "Cart additions"),
-    Kpi("orders", "long", "Purchases"),
-    Kpi("pieces", "long", "Pieces bought"),
-    Kpi("revenue", "decimal(14,2)", "Sum of the purchases, euros"),
-    Kpi("searches", "long", "Searches"),
-    Kpi("searches_without_result", "long", "Searches that found nothing"),
-    Kpi("searches_with_click", "long", "Searches with at least one clicked product"),
-    Kpi("active_users", "long", "Distinct users of these events"),
-)
-
-
 def product_of(page: str) -> int | None:
     """Product whose page this is; None for another page."""
     number = page.removeprefix(_PRODUCT_PAGE)
@@ -129,13 +104,4 @@ def parameters() -> dict[str, str]:
         "large_order": f"{LARGE_ORDER_CENTS // 100}.{LARGE_ORDER_CENTS % 100:02d}",
         "bulk_pieces": str(BULK_PIECES),
         **{f"points_{kind}": str(points) for kind, points in POINTS.items()},
-        **{
-            f"invalid_{kind}": " OR ".join(
-                [
-                    *(f"({rule})" for rule in rules.values()),
-                    f"(`timestamp` > arrived_at + INTERVAL '{CLOCK_AHEAD_MS // 1000}' SECOND)",
-                ]
-            )
-            for kind, rules in INVALID.items()
-        },
     }

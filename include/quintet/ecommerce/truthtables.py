@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from quintet.catalogue.ecommerce import KPI_COLUMNS
 from quintet.ecommerce.columns import Columns
 from quintet.ecommerce.definitions import (
     BULK_PIECES,
     BURST_ORDERS,
     BURST_SPAN_MS,
-    KPI_FIELDS,
     LARGE_ORDER_CENTS,
     MINUTE_MS,
     POINTS,
@@ -40,7 +40,7 @@ _ROOM_BESIDE_WINDOW = np.int64(2**32)
 
 
 def minute_kpis(shop: Shop, events: dict[str, Columns]) -> pa.Table:
-    """Figures of each minute in which something happened: `minute` and `KPI_FIELDS`; revenue in euros."""
+    """Figures of each minute in which something happened: `minute` and `KPI_COLUMNS`; revenue in euros."""
     none = np.empty(0, np.int64)
     parts = {kind: events.get(kind) for kind in USER_KINDS}
     moments = {kind: none if part is None else part["ts"] // MINUTE_MS for kind, part in parts.items()}
@@ -68,7 +68,7 @@ def minute_kpis(shop: Shop, events: dict[str, Columns]) -> pa.Table:
         "active_users": np.bincount(pairs // _ROOM, minlength=len(minutes)),
     }
     columns = {"minute": instants(minutes * MINUTE_MS)}
-    for kpi in KPI_FIELDS:
+    for kpi in KPI_COLUMNS:
         columns[kpi.name] = euros(figures[kpi.name]) if kpi.type.startswith("decimal") else pa.array(figures[kpi.name])
     return pa.table(columns)
 
