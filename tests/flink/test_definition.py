@@ -95,3 +95,26 @@ def test_a_definition_comes_back_from_the_ledger_as_it_went_also_from_a_later_re
     content = json.loads(json.dumps(job.as_json()))
     assert JobDefinition.from_json(content) == job
     assert JobDefinition.from_json({**content, "new": 1, "alerts": {**content["alerts"], "new": 2}}) == job
+
+
+def test_numbers_of_a_project_are_put_in_and_are_part_of_the_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from quintet.ecommerce import definitions
+
+    folder = write(tmp_path, "INSERT INTO x SELECT {{ definitions.lateness_s }}, '{{ kafka.servers }}';")
+    ours = tmp_path / "flink_jobs" / "ecommerce"
+    folder.parent.rename(ours)
+    before = read_job(ours / "numbers")
+    assert before.statements == (f"INSERT INTO x SELECT {definitions.LATENESS_MS // 1000}, '{{{{ kafka.servers }}}}'",)
+    monkeypatch.setattr(definitions, "LATENESS_MS", 1000 * 60)
+    assert read_job(ours / "numbers").version != before.version
+
+
+@pytest.mark.parametrize("slug", ["ecommerce", "lakehouse", "nothing"])
+def test_a_number_that_a_project_does_not_give_is_refused(tmp_path: Path, slug: str) -> None:
+    folder = write(tmp_path, "INSERT INTO x SELECT {{ definitions.colour }};")
+    ours = tmp_path / "flink_jobs" / slug
+    folder.parent.rename(ours)
+    with pytest.raises(JobDefinitionError, match=rf"asks for 'definitions.colour'.*quintet.{slug}.definitions"):
+        read_job(ours / "numbers")

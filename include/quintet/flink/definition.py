@@ -2,14 +2,20 @@
 
 The version of a job is the hash of what it does: its statements without comments, parallelism, checkpoint interval and
 options. Descriptions and thresholds of alerts are no part of it, so that a better word does not restart a job.
+
+Numbers that a project states once for all its parts stand in its module `quintet.<slug>.definitions`, whose
+`parameters` the SQL asks for as `{{ definitions.name }}`. They are put in here: another number is another version.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +35,8 @@ _NEEDED = ("description", "owner", "sources", "sinks", "compatibility")
 _FREE = ("parallelism", "checkpoint_interval_s", "start_within_s", "options", "alerts")
 #: Options that the deployment sets itself: of a job that chose them, the ledger would tell something else.
 _RESERVED = ("$internal.", "execution.state-recovery.", "execution.checkpointing.interval", "parallelism.default")
+#: A number of the project in its SQL.
+_DEFINITION = re.compile(r"\{\{\s*definitions\.(\w+)\s*\}\}")
 
 
 @dataclass(frozen=True)
@@ -155,11 +163,33 @@ def _checked(file: Path, raw: object) -> dict[str, Any]:
 
 def _statements(folder: Path) -> tuple[str, ...]:
     files = sorted(folder.glob("*.sql"))
-    found = tuple(statement for file in files for statement in split(file.read_text(encoding="utf-8"), where=str(file)))
+    texts = {file: _with_definitions(file, folder.parent.name) for file in files}
+    found = tuple(statement for file, text in texts.items() for statement in split(text, where=str(file)))
     jobs = [statement for statement in found if is_job(statement)]
     if len(jobs) != 1 or not is_job(found[-1]):
         raise JobDefinitionError(
             f"{folder}: {len(jobs)} statements start a job",
             remedy="Write one, at the end; join several in a statement set",
         )
+    return found
+
+
+def _with_definitions(file: Path, slug: str) -> str:
+    known = _definitions(slug)
+
+    def value(place: re.Match[str]) -> str:
+        if place[1] not in known:
+            raise JobDefinitionError(
+                f"{file} asks for 'definitions.{place[1]}', which quintet.{slug}.definitions does not give",
+                remedy=f"Known: {', '.join(sorted(known)) or 'none'}",
+            )
+        return known[place[1]]
+
+    return _DEFINITION.sub(value, file.read_text(encoding="utf-8"))
+
+
+def _definitions(slug: str) -> Mapping[str, str]:
+    if find_spec(f"quintet.{slug}") is None or find_spec(f"quintet.{slug}.definitions") is None:
+        return {}
+    found: Mapping[str, str] = importlib.import_module(f"quintet.{slug}.definitions").parameters()
     return found
