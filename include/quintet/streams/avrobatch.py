@@ -19,7 +19,6 @@ Source: Apache Avro 1.12 specification, "Binary encoding" and "Logical types".
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,10 +27,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from quintet.errors import InputError
+from quintet.streams.registry import HEAD
 
 __all__ = ["arrow_type", "bodies", "framed", "head"]
 
-_HEAD = struct.Struct(">bI")
 _PLAIN = {"long": pa.int64(), "int": pa.int32(), "string": pa.string(), "boolean": pa.bool_(), "double": pa.float64()}
 _EMPTY = pa.scalar(b"", pa.binary())
 #: Bytes of the longest variable-length number.
@@ -40,7 +39,7 @@ _LONGEST = 10
 
 def head(number: int) -> bytes:
     """What Confluent's form puts before a body: a zero and the schema's id in the registry."""
-    return _HEAD.pack(0, number)
+    return HEAD.pack(0, number)
 
 
 def framed(values: pa.Array, number: int) -> pa.Array:
