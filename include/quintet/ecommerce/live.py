@@ -125,7 +125,7 @@ def _producers(lab: Lab) -> tuple[BatchProducer, Any]:
     from quintet.streams.topics import provide
 
     provide(lab, ECOMMERCE_TOPICS)
-    producer = BatchProducer(lab, EVENT_TOPICS.values(), read_contracts())
+    producer = BatchProducer.of(lab, EVENT_TOPICS.values(), read_contracts())
     return producer, Producer({**client_settings(lab), "enable.idempotence": True})
 
 

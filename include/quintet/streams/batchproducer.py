@@ -79,24 +79,36 @@ class Form:
 
 
 class BatchProducer:
-    """Writes rows of tables to topics, in Confluent's form, each with its own time. `forms` is by topic.
+    """Writes rows of tables to topics, in Confluent's form, each with its own time.
 
-    Raises:
-        ContractError: the catalogue's fields are less than a contract promises; nothing was registered or written.
-        RegistryError: the registry's rule refuses a schema.
-        ServiceDownError: the registry does not answer.
+    Args:
+        settings: a client's of confluent-kafka.
+        forms: by topic.
 
     """
 
-    def __init__(self, lab: Lab, topics: Iterable[Topic], contracts: Mapping[str, Contract]) -> None:
+    def __init__(self, settings: Mapping[str, Any], forms: Mapping[str, Form]) -> None:
+        self.forms = forms
+        self.count = 0
+        self._producer = Producer({**settings, **_SETTINGS})
+        self._failed: list[KafkaError] = []
+
+    @classmethod
+    def of(cls, lab: Lab, topics: Iterable[Topic], contracts: Mapping[str, Contract]) -> BatchProducer:
+        """A producer for topics of a lab, held to their contracts.
+
+        Raises:
+            ContractError: the catalogue's fields are less than a contract promises; nothing was registered or written.
+            RegistryError: the registry's rule refuses a schema.
+            ServiceDownError: the registry does not answer.
+
+        """
         wanted = list(topics)
         for topic in wanted:
             require(contracts[topic.name], value_schema(topic))
         registry = Registry.of(lab)
-        self.forms = {topic.name: Form.of(topic, registry.register) for topic in wanted}
-        self._producer = Producer({**client_settings(lab), **_SETTINGS})
-        self._failed: list[KafkaError] = []
-        self.count = 0
+        forms = {topic.name: Form.of(topic, registry.register) for topic in wanted}
+        return cls(client_settings(lab), forms)
 
     def send(self, rows: Iterable[Row]) -> None:
         """Hand records over to be written, in this order.
