@@ -14,7 +14,7 @@ from typing import Any
 from quintet import alerts
 from quintet.alerts import Alert
 from quintet.errors import LabError
-from quintet.settings import Lab, load_lab, read_lab
+from quintet.settings import Lab, lab_of
 
 __all__ = [
     "PROFILE",
@@ -78,7 +78,7 @@ def check_freshness(*, project: str, run_id: str, told_by: str, lab_file: str | 
         LabError: dbt could not ask. That a source is old is no error: what it holds is no less true.
 
     """
-    lab = read_lab(Path(lab_file)) if lab_file else load_lab()
+    lab = lab_of(lab_file)
     with tempfile.TemporaryDirectory(prefix="dbt-freshness-", dir=lab.path("run")) as work:
         _dbt(lab, Path(work), "source", "freshness", "--select", f"source:silver_{project}")
         found = json.loads((Path(work) / "sources.json").read_text(encoding="utf-8"))["results"]
@@ -96,7 +96,7 @@ def publish_docs(*, lab_file: str | None = None) -> dict[str, Any]:
         LabError: dbt could not generate it.
 
     """
-    lab = read_lab(Path(lab_file)) if lab_file else load_lab()
+    lab = lab_of(lab_file)
     folder = docs_folder(lab)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="dbt-docs-", dir=lab.path("run")) as work:

@@ -19,7 +19,7 @@ import yaml
 
 from quintet.errors import SettingsError
 
-__all__ = ["Endpoint", "Environment", "Lab", "Service", "default_home", "lab_path", "load_lab", "read_lab"]
+__all__ = ["Endpoint", "Environment", "Lab", "Service", "default_home", "lab_of", "lab_path", "load_lab", "read_lab"]
 
 T = TypeVar("T")
 
@@ -177,3 +177,8 @@ def _from_raw(path: Path, raw: Mapping[str, Any]) -> Lab:
 def load_lab() -> Lab:
     """The lab of this process, read once."""
     return read_lab(lab_path())
+
+
+def lab_of(file: str | Path | None) -> Lab:
+    """The lab of a lab file; the lab of this process when none is named."""
+    return read_lab(Path(file)) if file else load_lab()

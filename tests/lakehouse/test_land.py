@@ -21,7 +21,7 @@ from quintet.settings import Lab
 
 @pytest.fixture
 def lake(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
-    monkeypatch.setattr(module, "load_lab", lambda: lab)
+    monkeypatch.setattr("quintet.settings.load_lab", lambda: lab)
     return with_tables(lab)
 
 

@@ -8,7 +8,6 @@ cared for keeps none of the others from it. The result of the latest care is kep
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from quintet.errors import ServiceDownError
@@ -18,7 +17,7 @@ from quintet.lake.tables import delta_tables
 from quintet.lake.trino import connect
 from quintet.lake.upkeep import Round
 from quintet.runs import record
-from quintet.settings import Lab, load_lab, read_lab
+from quintet.settings import Lab, lab_of
 
 __all__ = ["RECORD", "RETENTION_HOURS", "care_tables"]
 
@@ -39,7 +38,7 @@ def care_tables(project: str, *, retention_hours: int = RETENTION_HOURS, lab_fil
         LabError: tables that could not be cared for; the others are in shape.
 
     """
-    lab = read_lab(Path(lab_file)) if lab_file else load_lab()
+    lab = lab_of(lab_file)
     retention = timedelta(hours=retention_hours)
     work = Round()
     work.do(delta_tables(project), lambda table: care_for_delta(lab, table, retention=retention))

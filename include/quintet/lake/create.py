@@ -14,7 +14,7 @@ from pathlib import Path
 from quintet.call import tell
 from quintet.lake.tables import create_empty, delta_tables
 from quintet.lake.trino import register
-from quintet.settings import Lab, load_lab, read_lab
+from quintet.settings import Lab, lab_of
 
 __all__ = ["create_tables", "main"]
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     def work() -> dict[str, list[str]]:
-        lab = read_lab(options.lab) if options.lab else load_lab()
+        lab = lab_of(options.lab)
         return create_tables(lab, trino=not options.no_trino)
 
     return tell(work)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import trino
@@ -24,7 +23,7 @@ from quintet.lake.icebergcare import checksum_statement, expire, measure, meta
 from quintet.lake.trino import connect, query
 from quintet.lake.upkeep import Care, Round
 from quintet.runs import record
-from quintet.settings import load_lab, read_lab
+from quintet.settings import lab_of
 
 __all__ = ["RECORD", "RETENTION", "care_for_stream", "care_streams", "stream_tables"]
 
@@ -50,7 +49,7 @@ def care_streams(project: str, *, retention_hours: float | None = None, lab_file
         LabError: tables that could not be cared for; the others are in shape.
 
     """
-    lab = read_lab(Path(lab_file)) if lab_file else load_lab()
+    lab = lab_of(lab_file)
     retention = RETENTION if retention_hours is None else timedelta(hours=retention_hours)
     work = Round()
     connection = connect(lab)

@@ -10,7 +10,7 @@ import trino
 
 from quintet.catalogue import Table
 from quintet.errors import LabError, ServiceDownError
-from quintet.settings import Lab, load_lab, read_lab
+from quintet.settings import Lab, lab_of
 
 __all__ = ["USER", "check_answers", "connect", "query", "query_with_names", "register"]
 
@@ -74,7 +74,7 @@ def check_answers(*, lab_file: str | None = None) -> dict[str, Any]:
         ServiceDownError: nothing answers at the lab file's address.
 
     """
-    connection = connect(read_lab(Path(lab_file)) if lab_file else load_lab())
+    connection = connect(lab_of(lab_file))
     try:
         ((version,),) = query(connection, "SELECT version()")
     finally:

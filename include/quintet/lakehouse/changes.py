@@ -15,7 +15,7 @@ from quintet.catalogue import Layer, Table
 from quintet.catalogue.lakehouse import CUSTOMERS, FILE_TABLES, INVOICE_LINES, PRODUCTS, QUARANTINE, SLUG
 from quintet.catalogue.shop import SHOP, delta_copy
 from quintet.errors import QuintetError
-from quintet.settings import Lab, load_lab, read_lab
+from quintet.settings import Lab, lab_of
 
 __all__ = ["find_changes", "record"]
 
@@ -36,7 +36,7 @@ def find_changes(layer: str, *, asked_for: str | bool = "", lab_file: str | None
 
     Returns {"changed": bool, "tables": [changed ones], "versions": {name: version}}; `record` takes it all.
     """
-    lab = _lab(lab_file)
+    lab = lab_of(lab_file)
     versions = {table.full_name: _version(lab, table) for table in _inputs(layer)}
     if layer == Layer.GOLD:
         versions[_CODE] = lab.path("app").resolve().name
@@ -50,16 +50,12 @@ def record(layer: str, found: dict[str, Any], *, lab_file: str | None = None) ->
     """Note what a layer has been built from, as `find_changes` had found it before; {"layer", "versions"}."""
     _inputs(layer)
     versions = found["versions"]
-    path = _note(_lab(lab_file), layer)
+    path = _note(lab_of(lab_file), layer)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     part.write_text(json.dumps(versions, indent=1, sort_keys=True), encoding="utf-8")
     part.replace(path)
     return {"layer": layer, "versions": versions}
-
-
-def _lab(file: str | None) -> Lab:
-    return read_lab(Path(file)) if file else load_lab()
 
 
 def _inputs(layer: str) -> tuple[Table, ...]:

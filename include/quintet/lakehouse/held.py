@@ -27,7 +27,7 @@ from quintet.catalogue.lakehouse import QUARANTINE
 from quintet.errors import InputError, LabError
 from quintet.lake.tables import delta_path
 from quintet.lakehouse.rules import SUITE
-from quintet.settings import Lab, load_lab, read_lab
+from quintet.settings import Lab, lab_of
 
 __all__ = ["KEY", "OPEN", "REPLAYED", "SUPERSEDED", "Choice", "files_with", "main", "quarantined_rows", "replay"]
 
@@ -122,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("say which rows: --file, --rule or --all")
 
     def work() -> dict[str, Any]:
-        lab = read_lab(options.lab) if options.lab else load_lab()
+        lab = lab_of(options.lab)
         choice = Choice(file=options.file, lines=tuple(options.lines), rule=options.rule)
         return replay(lab, choice, by=options.by)
 

@@ -29,7 +29,7 @@ from quintet.lake.landing import Feed, Landing, file_date, land, size_of
 from quintet.lake.rawfile import content_hash
 from quintet.lake.tables import delta_path
 from quintet.lakehouse.feeds import FEEDS, feed, files_of
-from quintet.settings import Lab, load_lab, read_lab
+from quintet.settings import Lab, lab_of
 
 __all__ = ["check_input", "land_chunk", "list_pending", "main", "raise_refused"]
 
@@ -71,7 +71,7 @@ def list_pending(
     `PARALLEL_BYTES`, else up to `PARALLEL_CHUNKS`; none when nothing is pending. A file that stands there again as an
     earlier version, while a later one is in force, is not pending: a warning says so.
     """
-    lab = _lab(lab_file)
+    lab = lab_of(lab_file)
     bounds = _day(from_, "from"), _day(to, "to")
     pending: list[tuple[str, Path]] = []
     outdated: list[str] = []
@@ -94,7 +94,7 @@ def land_chunk(chunk: dict[str, Any], batch_id: str, *, lab_file: str | None = N
         LandingError: the lake cannot be written.
 
     """
-    lab = _lab(lab_file)
+    lab = lab_of(lab_file)
     results = {
         known.name: land(lab, known, paths, batch_id=batch_id)
         for known in FEEDS
@@ -121,7 +121,7 @@ def raise_refused(batch_id: str, *, lab_file: str | None = None) -> dict[str, An
         InputError: lists every refused file with line, fault and remedy.
 
     """
-    lab = _lab(lab_file)
+    lab = lab_of(lab_file)
     rows = ledger.read(delta_path(lab, FEEDS[0].ledger), batch_id=batch_id)
     refused = sorted((row.feed, row.source_file, row.reason) for row in rows if row.status == "refused")
     if refused:
@@ -153,10 +153,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     return 0
-
-
-def _lab(file: str | None) -> Lab:
-    return read_lab(Path(file)) if file else load_lab()
 
 
 def _found(folder: Path) -> dict[str, list[Path]]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from quintet.lineage.store import Store
-from quintet.settings import load_lab, read_lab
+from quintet.settings import lab_of
 
 __all__ = ["KEEP_DAYS", "forget_events"]
 
@@ -23,6 +22,6 @@ def forget_events(*, keep_days: int = KEEP_DAYS, lab_file: str | None = None) ->
         LineageError: the collector has no tables.
 
     """
-    lab = read_lab(Path(lab_file)) if lab_file else load_lab()
+    lab = lab_of(lab_file)
     before = datetime.now(UTC) - timedelta(days=keep_days)
     return {"removed": Store.of_lab(lab).forget(before), "before": before.isoformat(timespec="seconds")}
