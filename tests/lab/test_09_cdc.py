@@ -6,10 +6,15 @@ import json
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+from stream_drill import Drill
 from tests.lab.conftest import LabUnderTest, need, wait_until
+from tests.lab.gold import run_dbt
+
+from quintet.flink.rest import FlinkRest
 
 pytestmark = pytest.mark.lab
 
@@ -17,7 +22,10 @@ pytestmark = pytest.mark.lab
 SERVICE, CAPTURE, RUN = 240, 600, 900
 DAG = "lakehouse_merge_shop_changes"
 TOPIC = "lakehouse.orders.changes"
-ORDERS = "delta.silver_lakehouse.shop_orders"
+ORDERS, STREAMED = "delta.silver_lakehouse.shop_orders", "iceberg.silver_lakehouse.shop_orders"
+GOLD = "iceberg.gold_lakehouse.shop_orders_daily"
+GOLD_MODEL = GOLD.rpartition(".")[2]
+JOB = "lakehouse/shop_to_silver"
 
 
 class Streams:
@@ -85,9 +93,18 @@ class Streams:
 
     def verify(self) -> None:
         """All checks of `quintet verify lakehouse --cdc` hold."""
+        assert self.wrong() == []
+
+    def wrong(self) -> list[dict[str, Any]]:
+        """Checks of `quintet verify lakehouse --cdc` that do not hold."""
         done = self.under_test.quintet("verify", "lakehouse", "--cdc", "--json", expect=None)
-        wrong = [check for check in json.loads(done.stdout)["checks"] if not check["ok"]]
-        assert wrong == []
+        return [check for check in json.loads(done.stdout)["checks"] if not check["ok"]]
+
+    def restarts(self) -> int:
+        """How often the stream into Iceberg was restarted since it was submitted."""
+        with FlinkRest(self.under_test.lab) as rest:
+            (found,) = [job for job in rest.jobs() if job.name == JOB and job.is_alive]
+            return rest.restarts(found.job_id)
 
     def send(self, topic: str, *records: tuple[str | None, str | None]) -> list[str]:
         """Send records, one by one; key and value are hexadecimal digits, `same` the key of a record that is there.
@@ -123,6 +140,10 @@ def result(output: str) -> Any:
 @pytest.fixture(scope="module")
 def streams(widened: LabUnderTest) -> Streams:
     need(widened, "lakehouse", "streaming")
+    stream = Drill(widened.lab, Path())
+    stream.capture()
+    # What is already deployed stays as it is.
+    stream.flink("deploy", JOB)
     return Streams(widened)
 
 
@@ -188,16 +209,58 @@ def test_a_registry_that_is_down_stops_the_landing_and_moves_nothing(streams: St
     streams.verify()
 
 
-def test_a_column_that_the_source_gains_reaches_the_copy_without_a_stop(streams: Streams) -> None:
-    streams.statements("alter table orders add column if not exists channel text")
-    streams.statements("update orders set channel = 'web', updated_at = now() where order_id % 2 = 0")
+def test_compatible_changes_of_the_source_flow_on_to_gold_without_a_stop(streams: Streams, tmp_path: Path) -> None:
+    lab, restarts = streams.under_test, streams.restarts()
+    streams.statements(
+        "alter table orders add column if not exists channel text",
+        "update orders set channel = 'web', updated_at = now() where order_id % 2 = 0",
+        "alter table order_lines alter column quantity type bigint",
+        "update order_lines set quantity = quantity + 1 where line_number = 1",
+    )
     assert streams.run("--changes", "0")["state"] == "success"
-    lab = streams.under_test
     assert lab.value(f"select count_if(channel = 'web') from {ORDERS}") > 0
-    streams.statements("alter table orders drop column channel")
-    streams.statements("update orders set updated_at = now() where order_id % 3 = 0")
+    streams.verify()
+    assert all(found["status"] in {"success", "pass"} for found in run_dbt(lab, tmp_path, "build", "-s", GOLD_MODEL))
+    (wrong,) = lab.sql(
+        "with source as (select cast(placed_at at time zone 'UTC' as date) as day, count(*) as orders, "
+        "count_if(status in ('paid', 'shipped')) as paid, sum(total) as gbp from postgres.public.orders group by 1) "
+        "select count(*) as days, count_if(g.orders is distinct from s.orders or g.paid_orders is distinct from s.paid "
+        f"or g.ordered_gbp is distinct from s.gbp) as other from source s full join {GOLD} g on g.placed_date = s.day"
+    )
+    assert wrong["days"] > 10
+    assert wrong["other"] == 0
+    # Renamed, an optional column is another one; dropped, it holds nothing from then on.
+    streams.statements(
+        "alter table orders rename column channel to origin",
+        "update orders set updated_at = now() where order_id % 3 = 0",
+    )
+    streams.statements(
+        "alter table orders drop column origin", "update orders set updated_at = now() where order_id % 5 = 0"
+    )
     assert streams.run("--changes", "0")["state"] == "success"
     streams.verify()
+    assert streams.restarts() == restarts, "the stream has not stopped at any of them"
+
+
+def test_one_query_reads_database_topic_both_copies_and_gold_and_all_say_the_same(streams: Streams) -> None:
+    topic = f'kafka.default."{TOPIC}"'
+    (row,) = streams.under_test.sql(
+        # The newest record of a key in its topic is its row: a key stays in one partition, in order.
+        "with latest as (select coalesce(after.order_id, before.order_id) as order_id, "
+        f"max_by(after.status, _partition_offset) as status, max_by(op, _partition_offset) as op from {topic} "
+        "where op is not null group by 1) "
+        "select count(*) as orders, count_if(d.status = p.status) as in_delta, "
+        "count_if(i.status = p.status) as in_iceberg, count_if(t.status = p.status) as in_topic, "
+        "sum(p.total) as gbp, sum(d.total) as delta_gbp, "
+        f"sum(i.total) as iceberg_gbp, (select sum(ordered_gbp) from {GOLD}) as gold_gbp, "
+        "(select count(*) from latest where op <> 'd') as living "
+        f"from postgres.public.orders p left join {ORDERS} d on d.order_id = p.order_id "
+        f"left join {STREAMED} i on i.order_id = p.order_id left join latest t on t.order_id = p.order_id"
+    )
+    counts = {row[name] for name in ("orders", "in_delta", "in_iceberg", "in_topic", "living")}
+    assert len(counts) == 1, row
+    assert row["orders"] > 100
+    assert len({row[name] for name in ("gbp", "delta_gbp", "iceberg_gbp", "gold_gbp")}) == 1, row
 
 
 def test_a_table_is_read_again_on_request_and_nothing_comes_twice(streams: Streams) -> None:
