@@ -26,8 +26,8 @@ COMMAND_LIMIT = 900
 DAYS, SEED = "12", "11"
 #: Profiles of the lab under test, separated by commas; without them those of the inventory, and later the wide ones.
 PROFILES = os.environ.get("QUINTET_TEST_PROFILES", "")
-#: What streams and series want, and the memory of a machine that carries it, in GiB.
-WIDE_PROFILES, WIDE_MEMORY = "lakehouse,streaming,objects,timeseries,replicas", 20
+#: Profiles of the tests after the reset, and the memory of a machine that carries them, in GiB.
+WIDE_PROFILES, WIDE_MEMORY = "lakehouse,objects,timeseries", 12
 
 
 @dataclass
@@ -177,7 +177,7 @@ def installed() -> Iterator[LabUnderTest]:
 
 @pytest.fixture(scope="session")
 def widened(installed: LabUnderTest) -> LabUnderTest:
-    """The lab with the profiles of streams and series, which come to one that has been in use."""
+    """The lab with more profiles, which come to one that has been in use."""
     if not PROFILES:
         if psutil.virtual_memory().total < WIDE_MEMORY * 2**30:
             pytest.skip(f"the profiles {WIDE_PROFILES} want {WIDE_MEMORY} GiB of memory")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import stat
 import subprocess
@@ -57,6 +58,11 @@ def answers(lab: LabUnderTest) -> bool:
     with contextlib.suppress(LabError), LabClient(lab.lab, "admin") as client:
         return bool(client.admin("stats"))
     return False
+
+
+def test_a_second_play_of_all_profiles_changes_nothing(lab: LabUnderTest) -> None:
+    recap = lab.playbook("site.yml")
+    assert re.search(r"changed=0 +unreachable=0 +failed=0", recap), recap[-3000:]
 
 
 def test_tokens_are_generated_and_a_wrong_one_and_one_without_the_right_are_refused(lab: LabUnderTest) -> None:
