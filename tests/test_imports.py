@@ -121,7 +121,24 @@ def test_a_project_imports_no_other_project(slug: str) -> None:
 
 @pytest.mark.parametrize(
     "package",
-    ["alerts", "catalogue", "cdc", "contracts", "errors", "health", "lake", "quality", "scd", "settings", "streams"],
+    [
+        "alerts",
+        "call",
+        "catalogue",
+        "cdc",
+        "check",
+        "contracts",
+        "errors",
+        "health",
+        "httpdoor",
+        "lake",
+        "postgres",
+        "quality",
+        "scd",
+        "settings",
+        "streams",
+        "urldoor",
+    ],
 )
 def test_a_shared_capability_knows_no_project(package: str) -> None:
     files = [path for path in modules() if module_name(path).split(".")[1:2] == [package]]
