@@ -183,7 +183,9 @@ def test_pieces_do_not_change_what_was_before_a_later_end() -> None:
 
 def test_definitions_reach_sql_as_numbers_and_rules() -> None:
     given = parameters()
-    assert given["lateness_s"] == "120"
+    assert given["lateness_minutes"] == str(LATENESS_MS // 60_000) == "2"
+    minutes = [value for name, value in given.items() if name.endswith("_minutes")]
+    assert all(1 <= int(value) <= 99 for value in minutes), "Flink takes intervals of two digits"
     assert given["large_order"] == "5000.00"
     assert set(IDENTITY) == set(INVALID) == set(KINDS)
 

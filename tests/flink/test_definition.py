@@ -102,11 +102,11 @@ def test_numbers_of_a_project_are_put_in_and_are_part_of_the_version(
 ) -> None:
     from quintet.ecommerce import definitions
 
-    folder = write(tmp_path, "INSERT INTO x SELECT {{ definitions.lateness_s }}, '{{ kafka.servers }}';")
+    folder = write(tmp_path, "INSERT INTO x SELECT {{ definitions.lateness_minutes }}, '{{ kafka.servers }}';")
     ours = tmp_path / "flink_jobs" / "ecommerce"
     folder.parent.rename(ours)
     before = read_job(ours / "numbers")
-    assert before.statements == (f"INSERT INTO x SELECT {definitions.LATENESS_MS // 1000}, '{{{{ kafka.servers }}}}'",)
+    assert before.statements == (f"INSERT INTO x SELECT {definitions.LATENESS_MS // 60_000}, '{{{{ kafka.servers }}}}'",)
     monkeypatch.setattr(definitions, "LATENESS_MS", 1000 * 60)
     assert read_job(ours / "numbers").version != before.version
 

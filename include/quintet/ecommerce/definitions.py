@@ -91,16 +91,19 @@ def product_of(page: str) -> int | None:
 
 
 def parameters() -> dict[str, str]:
-    """The numbers as Flink SQL wants them, by name; seconds where a name ends in `_s`."""
+    """The numbers as Flink SQL wants them, by name; whole minutes where a name ends in `_minutes`.
+
+    Minutes, for Flink takes intervals of two digits only.
+    """
     return {
-        "session_gap_s": str(SESSION_GAP_MS // 1000),
-        "lateness_s": str(LATENESS_MS // 1000),
-        "duplicates_within_s": str(DUPLICATES_WITHIN_MS // 1000),
-        "clock_ahead_s": str(CLOCK_AHEAD_MS // 1000),
-        "trending_window_s": str(TRENDING_WINDOW_MS // 1000),
+        "session_gap_minutes": str(SESSION_GAP_MS // MINUTE_MS),
+        "lateness_minutes": str(LATENESS_MS // MINUTE_MS),
+        "duplicates_within_minutes": str(DUPLICATES_WITHIN_MS // MINUTE_MS),
+        "clock_ahead_minutes": str(CLOCK_AHEAD_MS // MINUTE_MS),
+        "trending_window_minutes": str(TRENDING_WINDOW_MS // MINUTE_MS),
         "trending_top": str(TRENDING_TOP),
         "burst_orders": str(BURST_ORDERS),
-        "burst_span_s": str(BURST_SPAN_MS // 1000),
+        "burst_span_minutes": str(BURST_SPAN_MS // MINUTE_MS),
         "large_order": f"{LARGE_ORDER_CENTS // 100}.{LARGE_ORDER_CENTS % 100:02d}",
         "bulk_pieces": str(BULK_PIECES),
         **{f"points_{kind}": str(points) for kind, points in POINTS.items()},

@@ -1,0 +1,80 @@
+-- Events of the shop as their senders write them, one topic a kind. A record's time in the topic is its arrival. Records
+-- that cannot be read are put aside before the format sees them. The first table only lends its options to the others.
+CREATE TEMPORARY TABLE events (
+  nothing AS 0
+) WITH (
+  'connector' = 'kafka',
+  'properties.bootstrap.servers' = '{{ kafka.servers }}',
+  'properties.security.protocol' = '{{ kafka.security_protocol }}',
+  'properties.sasl.mechanism' = '{{ kafka.mechanism }}',
+  'properties.group.id' = '{{ job.group }}',
+  'properties.isolation.level' = 'read_committed',
+  'properties.interceptor.classes' = 'io.quintet.kafka.DeadLetters',
+  'properties.quintet.registry.url' = '{{ registry.url }}',
+  'scan.startup.mode' = 'earliest-offset',
+  'format' = 'avro-confluent',
+  'avro-confluent.url' = '{{ registry.url }}'
+);
+
+CREATE TEMPORARY TABLE pages_viewed (
+  user_id BIGINT NOT NULL,
+  page STRING NOT NULL,
+  `timestamp` TIMESTAMP(3) NOT NULL,
+  session_id STRING NOT NULL,
+  referrer STRING,
+  arrived_at TIMESTAMP(3) METADATA FROM 'timestamp' VIRTUAL,
+  -- A clock that is ahead must not carry the watermark with it.
+  happened_at AS CASE WHEN `timestamp` > arrived_at THEN arrived_at ELSE `timestamp` END,
+  WATERMARK FOR happened_at AS happened_at - INTERVAL '{{ definitions.lateness_minutes }}' MINUTE
+) WITH ('topic' = 'ecommerce.pages.viewed')
+LIKE events (EXCLUDING ALL INCLUDING OPTIONS);
+
+CREATE TEMPORARY TABLE carts_added (
+  user_id BIGINT NOT NULL,
+  product_id BIGINT NOT NULL,
+  quantity INT NOT NULL,
+  `timestamp` TIMESTAMP(3) NOT NULL,
+  session_id STRING NOT NULL,
+  arrived_at TIMESTAMP(3) METADATA FROM 'timestamp' VIRTUAL,
+  happened_at AS CASE WHEN `timestamp` > arrived_at THEN arrived_at ELSE `timestamp` END,
+  WATERMARK FOR happened_at AS happened_at - INTERVAL '{{ definitions.lateness_minutes }}' MINUTE
+) WITH ('topic' = 'ecommerce.carts.added')
+LIKE events (EXCLUDING ALL INCLUDING OPTIONS);
+
+CREATE TEMPORARY TABLE orders_purchased (
+  user_id BIGINT NOT NULL,
+  order_id BIGINT NOT NULL,
+  products ARRAY<ROW<product_id BIGINT, quantity INT, unit_price DECIMAL(12,2)>> NOT NULL,
+  total_amount DECIMAL(14,2) NOT NULL,
+  `timestamp` TIMESTAMP(3) NOT NULL,
+  arrived_at TIMESTAMP(3) METADATA FROM 'timestamp' VIRTUAL,
+  happened_at AS CASE WHEN `timestamp` > arrived_at THEN arrived_at ELSE `timestamp` END,
+  WATERMARK FOR happened_at AS happened_at - INTERVAL '{{ definitions.lateness_minutes }}' MINUTE
+) WITH ('topic' = 'ecommerce.orders.purchased')
+LIKE events (EXCLUDING ALL INCLUDING OPTIONS);
+
+CREATE TEMPORARY TABLE stock_updated (
+  product_id BIGINT NOT NULL,
+  quantity_delta INT NOT NULL,
+  warehouse_id INT NOT NULL,
+  `timestamp` TIMESTAMP(3) NOT NULL,
+  arrived_at TIMESTAMP(3) METADATA FROM 'timestamp' VIRTUAL,
+  happened_at AS CASE WHEN `timestamp` > arrived_at THEN arrived_at ELSE `timestamp` END,
+  WATERMARK FOR happened_at AS happened_at - INTERVAL '{{ definitions.lateness_minutes }}' MINUTE
+) WITH ('topic' = 'ecommerce.stock.updated')
+LIKE events (EXCLUDING ALL INCLUDING OPTIONS);
+
+CREATE TEMPORARY TABLE searches_made (
+  query STRING NOT NULL,
+  user_id BIGINT NOT NULL,
+  session_id STRING NOT NULL,
+  `timestamp` TIMESTAMP(3) NOT NULL,
+  results_count INT NOT NULL,
+  clicked_products ARRAY<BIGINT> NOT NULL,
+  search_type STRING NOT NULL,
+  filters_applied ARRAY<STRING> NOT NULL,
+  arrived_at TIMESTAMP(3) METADATA FROM 'timestamp' VIRTUAL,
+  happened_at AS CASE WHEN `timestamp` > arrived_at THEN arrived_at ELSE `timestamp` END,
+  WATERMARK FOR happened_at AS happened_at - INTERVAL '{{ definitions.lateness_minutes }}' MINUTE
+) WITH ('topic' = 'ecommerce.searches.made')
+LIKE events (EXCLUDING ALL INCLUDING OPTIONS);

@@ -1,0 +1,58 @@
+-- What users do, in one stream: a row an event, with what it counts for; a purchase has a row more for each of its lines,
+-- which only counts pieces.
+CREATE TEMPORARY VIEW user_events AS
+SELECT user_id, happened_at, `timestamp` AS sent_at, 1 AS page_views, 0 AS cart_additions, 0 AS orders, 0 AS pieces,
+  CAST(0 AS DECIMAL(14, 2)) AS revenue, 0 AS searches, 0 AS searches_without_result, 0 AS searches_with_click,
+  CAST(NULL AS TIMESTAMP(3)) AS added_at, CAST(NULL AS TIMESTAMP(3)) AS bought_at
+FROM pages_viewed_once
+UNION ALL
+SELECT user_id, happened_at, `timestamp`, 0, 1, 0, 0, CAST(0 AS DECIMAL(14, 2)), 0, 0, 0,
+  `timestamp`, CAST(NULL AS TIMESTAMP(3))
+FROM carts_added_once
+UNION ALL
+SELECT user_id, happened_at, `timestamp`, 0, 0, 1, 0, total_amount, 0, 0, 0,
+  CAST(NULL AS TIMESTAMP(3)), `timestamp`
+FROM orders_purchased_once
+UNION ALL
+SELECT user_id, happened_at, `timestamp`, 0, 0, 0, line.quantity, CAST(0 AS DECIMAL(14, 2)), 0, 0, 0,
+  CAST(NULL AS TIMESTAMP(3)), `timestamp`
+FROM orders_purchased_once CROSS JOIN UNNEST(products) AS line (product_id, quantity, unit_price)
+UNION ALL
+SELECT user_id, happened_at, `timestamp`, 0, 0, 0, 0, CAST(0 AS DECIMAL(14, 2)), 1,
+  CASE WHEN results_count = 0 THEN 1 ELSE 0 END, CASE WHEN CARDINALITY(clicked_products) > 0 THEN 1 ELSE 0 END,
+  CAST(NULL AS TIMESTAMP(3)), CAST(NULL AS TIMESTAMP(3))
+FROM searches_made_once;
+
+-- Figures of each minute, corrected with every event: what is counted is seen at once.
+CREATE TEMPORARY VIEW minutes AS
+SELECT
+  FLOOR(sent_at TO MINUTE) AS `minute`,
+  CAST(SUM(page_views) AS BIGINT) AS page_views,
+  CAST(SUM(cart_additions) AS BIGINT) AS cart_additions,
+  CAST(SUM(orders) AS BIGINT) AS orders,
+  CAST(SUM(pieces) AS BIGINT) AS pieces,
+  CAST(SUM(revenue) AS DECIMAL(14, 2)) AS revenue,
+  CAST(SUM(searches) AS BIGINT) AS searches,
+  CAST(SUM(searches_without_result) AS BIGINT) AS searches_without_result,
+  CAST(SUM(searches_with_click) AS BIGINT) AS searches_with_click,
+  COUNT(DISTINCT user_id) AS active_users
+FROM user_events
+GROUP BY FLOOR(sent_at TO MINUTE);
+
+-- Sessions, when nothing can belong to them any more. A pause as long as the gap does not end one.
+CREATE TEMPORARY VIEW user_sessions AS
+SELECT
+  user_id,
+  window_start AS begins_at,
+  MAX(sent_at) AS ends_at,
+  CAST(SUM(page_views) AS BIGINT) AS page_views,
+  CAST(SUM(cart_additions) AS BIGINT) AS cart_additions,
+  CAST(SUM(orders) AS BIGINT) AS orders,
+  CAST(SUM(searches) AS BIGINT) AS searches,
+  COALESCE(MAX(added_at) > COALESCE(MAX(bought_at), TIMESTAMP '1970-01-01 00:00:00'), FALSE) AS is_abandoned
+FROM TABLE(
+  SESSION(
+    TABLE user_events PARTITION BY user_id, DESCRIPTOR(happened_at), INTERVAL '{{ definitions.session_gap_minutes }}' MINUTE
+  )
+)
+GROUP BY user_id, window_start, window_end;
