@@ -1,13 +1,14 @@
-"""Keep the tables that streams write fast to read, while they are written.
+"""Keep the tables that streams write fast to read, while they are written, and tell of records that were put aside.
 
 ## Reads
 
-Files and snapshots of the Iceberg tables of the project that Flink writes.
+Files and snapshots of the Iceberg tables of the project that Flink writes; the dead letters of its topics.
 
 ## Writes
 
 The same tables, in another layout: deletions are worked into the data files, small files are joined, snapshots older
-than a day are given up. No row changes; that is checked between the snapshot before and the one after.
+than a day are given up. No row changes; that is checked between the snapshot before and the one after. An alert is open
+while dead letters wait.
 
 ## Cadence
 
@@ -22,6 +23,7 @@ Any time: a table with few deletions and few files is left alone.
 - A conflict with the stream: the table is tried again at once, three times; then the next run does it.
 - The rows differ: the table is named, roll it back to the snapshot before and look at both.
 - Trino does not answer: `quintet doctor`.
+- `tell_dead_letters` warns: `quintet deadletters list lakehouse` says which records and why.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from airflow.sdk import DAG
 from quintet.airflow.defaults import at_times, dag_defaults
 from quintet.airflow.flink import care_streams
 from quintet.airflow.lakehouse import OWNER, SLUG
+from quintet.airflow.operators import CallOperator
 
 with DAG(
     dag_id="lakehouse_care_streams",
@@ -43,3 +46,9 @@ with DAG(
     **dag_defaults(SLUG, "care", owner=OWNER, ends_within=timedelta(minutes=30)),
 ):
     care_streams(SLUG)
+    CallOperator(
+        task_id="tell_dead_letters",
+        function="quintet.lakehouse.shop.pipeline:tell_dead_letters",
+        arguments={"run_id": "{{ run_id }}"},
+        environment="streaming",
+    )

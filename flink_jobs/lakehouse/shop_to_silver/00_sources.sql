@@ -12,6 +12,9 @@ CREATE TEMPORARY TABLE captured (
   -- The capture writes in transactions: what it takes back is never seen.
   'properties.isolation.level' = 'read_committed',
   'scan.startup.mode' = 'earliest-offset',
+  -- Records that cannot be read are put aside before the format sees them: it would stop at them.
+  'properties.interceptor.classes' = 'io.quintet.kafka.DeadLetters',
+  'properties.quintet.registry.url' = '{{ registry.url }}',
   'format' = 'debezium-avro-confluent',
   'debezium-avro-confluent.url' = '{{ registry.url }}'
 );

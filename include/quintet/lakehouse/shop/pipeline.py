@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from quintet import alerts
@@ -12,13 +13,17 @@ from quintet.cdc.landing import land
 from quintet.contracts import ContractError, read_contracts
 from quintet.lakehouse.shop import schema
 from quintet.settings import Lab, load_lab
+from quintet.streams.deadletters import letters
 from quintet.streams.registry import Registry
 from quintet.streams.topics import provide
 
-__all__ = ["check_capture", "land_changes", "prepare", "raise_held"]
+__all__ = ["DEAD_LETTERS", "check_capture", "land_changes", "prepare", "raise_held", "tell_dead_letters"]
 
 #: What a new version of a table's schema must keep: whoever reads by it can read what was written before.
 RULE = "BACKWARD"
+#: Source of the alert that is open while dead letters wait.
+DEAD_LETTERS = "dead-letters"
+_REMEDY = "Look: quintet deadletters list lakehouse. Correct the cause, then: quintet deadletters replay"
 
 
 def prepare(lab: Lab) -> dict[str, Any]:
@@ -94,10 +99,29 @@ def land_changes(*, run_id: str = "") -> dict[str, Any]:
             lab,
             "records of the shop's topics cannot be read",
             what,
-            "Look: quintet deadletters list lakehouse. Correct the cause, then: quintet deadletters replay",
+            _REMEDY,
             run_id,
         )
     return landed.as_json()
+
+
+def tell_dead_letters(*, run_id: str = "") -> dict[str, Any]:
+    """Count the dead letters that wait, whoever put them aside; one alert is open for as long as there are any.
+
+    Returns {"waiting": {"topic: reason": letters}}.
+
+    Raises:
+        TopicError: a topic cannot be read.
+
+    """
+    lab = load_lab()
+    waiting = Counter(f"{letter.topic}: {letter.reason}" for letter in letters(lab, SHOP.topics))
+    if not waiting:
+        alerts.clear(lab, project=SHOP.project, sources=[DEAD_LETTERS], run_id=run_id)
+    elif not any(told.is_open and told.alert.source == DEAD_LETTERS for told in alerts.read(lab)):
+        what = ", ".join(f"{count} x {reason}" for reason, count in sorted(waiting.items()))
+        _warn(lab, "records of the shop's topics wait as dead letters", what, _REMEDY, run_id, source=DEAD_LETTERS)
+    return {"waiting": dict(sorted(waiting.items()))}
 
 
 def raise_held(*, landed: dict[str, Any]) -> dict[str, Any]:
@@ -115,12 +139,12 @@ def raise_held(*, landed: dict[str, Any]) -> dict[str, Any]:
     return {"held": 0}
 
 
-def _warn(lab: Lab, title: str, detail: str, remedy: str, run_id: str = "") -> None:
+def _warn(lab: Lab, title: str, detail: str, remedy: str, run_id: str = "", *, source: str = "capture") -> None:
     alerts.write(
         lab,
         alerts.Alert(
             severity="warning",
-            source="capture",
+            source=source,
             project=SHOP.project,
             run_id=run_id,
             title=title,
