@@ -6,17 +6,14 @@ Prints `RESULT {json}` with counts by table; starts Spark only when a landing is
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import Any
 
-from pyspark.sql import SparkSession
-
-from quintet.lake.sparkjob import Options, run_job
+from quintet.lake.sparkjob import Options, Start, run_job
 from quintet.lakehouse.shop.copies import merge_all
 from quintet.settings import Lab
 
 
-def publish(lab: Lab, options: Options, start: Callable[[], SparkSession]) -> dict[str, Any]:
+def publish(lab: Lab, options: Options, start: Start) -> dict[str, Any]:
     """Counts by table, and seconds by step."""
     return merge_all(lab, start, full_refresh=options.full_refresh)
 

@@ -45,7 +45,7 @@ def merge_once(home: str, jars: str, up_to: int) -> dict[str, Any]:
 
     from labs import lab_below
     from quintet.catalogue.shop import ORDERS, SHOP_CHANGES
-    from quintet.cdc.merge import merge
+    from quintet.cdc.merge import merge, waiting
     from quintet.lake.spark import session
     from quintet.lake.tables import delta_path
 
@@ -54,7 +54,7 @@ def merge_once(home: str, jars: str, up_to: int) -> dict[str, Any]:
         begun = time.perf_counter()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"pyspark\.")
-            spark = session(lab, "lakehouse shop changes")
+            spark = session(lab, "lakehouse shop changes", rows=waiting(lab, SHOP_CHANGES, [COPY]))
         started = time.perf_counter()
         done = merge(spark, lab, ORDERS, SHOP_CHANGES, COPY, up_to=up_to)
         ended = time.perf_counter()

@@ -10,7 +10,7 @@ import pytest
 from labs import lab_below
 from quintet.catalogue import table
 from quintet.errors import SettingsError
-from quintet.lake.spark import configuration, read
+from quintet.lake.spark import MANY_ROWS, configuration, read
 from quintet.lake.tables import declared_schema, delta_path, delta_tables
 from quintet.settings import Lab
 
@@ -31,6 +31,14 @@ def test_every_created_table_is_read_by_spark_with_its_declared_columns(spark: S
         found = read(spark, spark_lab, declared)
         assert found.columns == [field.name for field in declared_schema(declared).fields]
         assert found.count() == 0
+
+
+def test_the_optimising_compiler_is_for_jobs_of_many_rows(spark_lab: Lab) -> None:
+    few, many = (configuration(spark_lab, "test", rows=rows) for rows in (MANY_ROWS - 1, MANY_ROWS))
+    different = {name: (few[name], many[name]) for name in few if few[name] != many[name]}
+    assert list(different) == ["spark.driver.extraJavaOptions"]
+    without, with_it = different["spark.driver.extraJavaOptions"]
+    assert without.replace("-XX:TieredStopAtLevel=1 ", "") == with_it != without
 
 
 def test_spark_leaves_no_checksum_files_beside_the_data(spark: SparkSession, spark_lab: Lab) -> None:

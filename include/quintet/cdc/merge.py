@@ -9,7 +9,8 @@ value that the source left out keeps what the copy has, or what an earlier chang
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +25,21 @@ from quintet.streams.registry import Registry
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
-__all__ = ["Merged", "advance", "latest", "merge", "merged_up_to", "pending", "rows_of"]
+__all__ = ["Merged", "advance", "latest", "merge", "merged_up_to", "pending", "rows_of", "waiting"]
 
 #: Columns of a copy that are not the source's.
 OWN = ("_changed_at", "_lsn")
 _APP_ID, _APP_VERSION = "spark.databricks.delta.write.txnAppId", "spark.databricks.delta.write.txnVersion"
+#: Changes up to which their keys fit in memory many times over, some 30 bytes each.
+BROADCAST_CHANGES = 3_000_000
+#: A merge looks for the files to write anew, then writes them. The last changes are computed once for both, ...
+_LARGE = {
+    "spark.databricks.delta.merge.materializeSource": "all",
+    # ... joined to the rows by hash where a part of them fits, instead of sorting all rows of the copy, ...
+    "spark.sql.adaptive.maxShuffledHashJoinLocalMapThreshold": "128m",
+}
+#: ... and when they are not too many, the files are found without sending every key of the copy around.
+_SMALL = _LARGE | {"spark.sql.autoBroadcastJoinThreshold": "64m"}
 
 
 @dataclass(frozen=True)
@@ -58,6 +69,19 @@ def pending(lab: Lab, log: Table, copies: Iterable[Table]) -> int:
     return newest if any(merged_up_to(lab, log, copy) < newest for copy in copies) else 0
 
 
+def waiting(lab: Lab, log: Table, copies: Iterable[Table]) -> int:
+    """Changes that wait for the copy that is farthest behind, at most: files of the log count whole, for all tables."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from deltalake import DeltaTable
+
+    last = min((merged_up_to(lab, log, copy) for copy in copies), default=0)
+    files = pa.table(DeltaTable(delta_path(lab, log)).get_add_actions(flatten=True))
+    if not files.num_rows:
+        return 0
+    return pc.sum(files.filter(pc.greater(files["max.batch"], last))["num_records"]).as_py() or 0
+
+
 def advance(lab: Lab, log: Table, copy: Table, *, up_to: int) -> None:
     """Note that a copy is merged up to a landing in which nothing was for it."""
     from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
@@ -75,24 +99,23 @@ def merge(spark: SparkSession, lab: Lab, source: SourceTable, log: Table, copy: 
 
     last = merged_up_to(lab, log, copy)
     window = (F.col("batch") > last) & (F.col("batch") <= up_to) & (F.col("table_name") == source.name)
-    changes = read(spark, lab, log).where(window).persist()
-    try:
-        facts = changes.agg(
-            F.count("*").alias("changes"),
-            F.collect_set("schema_id").alias("schemas"),
-            F.count("unchanged").alias("unchanged"),
-        ).first()
-        assert facts is not None  # noqa: S101  # an aggregate without groups has one row
-        if not facts["changes"]:
-            advance(lab, log, copy, up_to=up_to)
-            return Merged(source.name, 0, 0, 0, 0, ())
-        gained = _gain(lab, copy, facts["schemas"])
-        columns = _columns(lab, copy)
-        rows = latest(changes, source.key, columns, keeps=source.toasted if facts["unchanged"] else ())
-        counts = _merge_into(spark, lab, log, copy, rows, up_to=up_to)
-        return Merged(source.name, facts["changes"], *counts, gained)
-    finally:
-        changes.unpersist()
+    # Read twice, the first time a few small columns of it: less work than to keep the texts in memory.
+    changes = read(spark, lab, log).where(window)
+    facts = changes.agg(
+        F.count("*").alias("changes"),
+        F.collect_set("schema_id").alias("schemas"),
+        F.count("unchanged").alias("unchanged"),
+    ).first()
+    assert facts is not None  # noqa: S101  # an aggregate without groups has one row
+    if not facts["changes"]:
+        advance(lab, log, copy, up_to=up_to)
+        return Merged(source.name, 0, 0, 0, 0, ())
+    gained = _gain(lab, copy, facts["schemas"])
+    columns = _columns(lab, copy)
+    rows = latest(changes, source.key, columns, keeps=source.toasted if facts["unchanged"] else ())
+    is_small = facts["changes"] <= BROADCAST_CHANGES
+    counts = _merge_into(spark, lab, log, copy, rows, up_to=up_to, settings=_SMALL if is_small else _LARGE)
+    return Merged(source.name, facts["changes"], *counts, gained)
 
 
 def rows_of(changes: DataFrame, columns: Sequence[Field]) -> DataFrame:
@@ -104,10 +127,11 @@ def rows_of(changes: DataFrame, columns: Sequence[Field]) -> DataFrame:
     from pyspark.sql.types import StringType, StructField, StructType
 
     texts = StructType([StructField(column.name, StringType()) for column in columns])
-    parsed = changes.select("*", F.from_json("row", texts).alias("_row"), F.from_json("key", texts).alias("_key"))
+    parsed = changes.select("*", F.from_json("row", texts).alias("_row"))
     return parsed.select(
         *(
-            F.coalesce(F.col("_row")[column.name], F.col("_key")[column.name])
+            # The key is looked into only where the row has nothing: parsing texts is most of the work.
+            F.coalesce(F.col("_row")[column.name], F.get_json_object("key", f"$['{column.name}']"))
             .cast(_spark_type(column.type))
             .alias(column.name)
             for column in columns
@@ -156,7 +180,14 @@ def latest(changes: DataFrame, key: Sequence[str], columns: Sequence[Field], *, 
 
 
 def _merge_into(
-    spark: SparkSession, lab: Lab, log: Table, copy: Table, rows: DataFrame, *, up_to: int
+    spark: SparkSession,
+    lab: Lab,
+    log: Table,
+    copy: Table,
+    rows: DataFrame,
+    *,
+    up_to: int,
+    settings: Mapping[str, str],
 ) -> tuple[int, int, int]:
     from delta.tables import DeltaTable
 
@@ -171,16 +202,27 @@ def _merge_into(
     steps = target.alias("target").merge(rows.alias("source"), same).whenMatchedDelete("source._operation = 'd'")
     steps = steps.whenMatchedUpdate(set=updates)
     steps = steps.whenNotMatchedInsert(condition="source._operation <> 'd'", values=values)
-    spark.conf.set(_APP_ID, log.full_name)
-    spark.conf.set(_APP_VERSION, str(up_to))
-    try:
+    with _set(spark, {_APP_ID: log.full_name, _APP_VERSION: str(up_to), **settings}):
         steps.execute()
-    finally:
-        spark.conf.unset(_APP_ID)
-        spark.conf.unset(_APP_VERSION)
     told = target.history(1).select("operationMetrics").first()
     metrics: dict[str, Any] = told["operationMetrics"] if told else {}
     return tuple(int(metrics.get(f"numTargetRows{what}", 0)) for what in ("Inserted", "Updated", "Deleted"))  # type: ignore[return-value]
+
+
+@contextmanager
+def _set(spark: SparkSession, settings: Mapping[str, str]) -> Iterator[None]:
+    """Settings of the session for the time of the block."""
+    before = {name: spark.conf.get(name, None) for name in settings}
+    for name, value in settings.items():
+        spark.conf.set(name, value)
+    try:
+        yield
+    finally:
+        for name, given in before.items():
+            if given is None:
+                spark.conf.unset(name)
+            else:
+                spark.conf.set(name, given)
 
 
 def _arrow_schema(table: Any) -> Any:

@@ -16,7 +16,7 @@ from quintet.settings import Lab, load_lab
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["Options", "Work", "run_job"]
+__all__ = ["Options", "Start", "Work", "run_job"]
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,10 @@ class Options:
     full_refresh: bool
 
 
-#: A job's work: lab, options, and what gives the Spark session when there is something to do.
-Work = Callable[[Lab, Options, "Callable[[], SparkSession]"], dict[str, Any]]
+#: Gives the Spark session when there is something to do; it may be told how many rows the job takes in.
+Start = Callable[..., "SparkSession"]
+#: A job's work: lab, options, and what starts Spark.
+Work = Callable[[Lab, Options, Start], dict[str, Any]]
 
 
 def run_job(app_name: str, description: str, work: Work, arguments: Sequence[str] | None = None) -> int:
@@ -43,7 +45,7 @@ def run_job(app_name: str, description: str, work: Work, arguments: Sequence[str
     def done() -> dict[str, Any]:
         lab = load_lab()
         with ExitStack() as started:
-            return work(lab, options, lambda: started.enter_context(session(lab, app_name)))
+            return work(lab, options, lambda rows=0: started.enter_context(session(lab, app_name, rows=rows)))
 
     return tell(done, default=str)
 

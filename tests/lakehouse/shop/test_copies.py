@@ -16,7 +16,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
 from quintet.catalogue.shop import PRODUCTS, SHOP_CHANGES, delta_copy
 from quintet.cdc.changelog import BATCH
-from quintet.cdc.merge import merge, merged_up_to, pending
+from quintet.cdc.merge import merge, merged_up_to, pending, waiting
 from quintet.lake.tables import arrow_schema, delta_path
 from quintet.lakehouse.shop.copies import copies, merge_all
 from quintet.settings import Lab, read_lab
@@ -149,14 +149,15 @@ def test_copies_made_anew_from_the_whole_log_are_equal_and_nothing_pending_start
 ) -> None:
     for number in range(3):
         land(lab, [("c", f"p{number}", {}), ("u", "p0", {"title": f"T{number}"})])
-        merge_all(lab, lambda: spark)
+        merge_all(lab, lambda _changes: spark)
     before = state(lab, "title", "list_price", "_lsn")
     assert before["p0"][0] == "T2"
     assert pending(lab, SHOP_CHANGES, copies()) == 0
 
-    def refuse() -> SparkSession:
+    def refuse(_changes: int) -> SparkSession:
         raise AssertionError("there is nothing to merge")
 
     assert merge_all(lab, refuse)["tables"] == []
-    merge_all(lab, lambda: spark, full_refresh=True)
+    assert waiting(lab, SHOP_CHANGES, copies()) == 0
+    merge_all(lab, lambda _changes: spark, full_refresh=True)
     assert state(lab, "title", "list_price", "_lsn") == before

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from quintet.catalogue import Table
 from quintet.catalogue.shop import CUSTOMERS, SHOP, SHOP_CHANGES, customer_history, delta_copy
-from quintet.cdc.merge import advance, merge, merged_up_to, pending, rows_of
+from quintet.cdc.merge import advance, merge, merged_up_to, pending, rows_of, waiting
 from quintet.contracts.avro import Field
 from quintet.lake.spark import merge_difference, read
 from quintet.lake.tables import create_empty, delta_path
@@ -31,8 +31,10 @@ def copies() -> tuple[Table, ...]:
     return tuple(delta_copy(table) for table in SHOP.tables)
 
 
-def merge_all(lab: Lab, start: Callable[[], SparkSession], *, full_refresh: bool = False) -> dict[str, Any]:
+def merge_all(lab: Lab, start: Callable[[int], SparkSession], *, full_refresh: bool = False) -> dict[str, Any]:
     """Merge every landing that is not merged; with `full_refresh` the copies are made anew from the whole change log.
+
+    `start` gives the Spark session, and is told how many changes wait.
 
     Shapes: {"tables": [{table, changes, inserted, updated, deleted, gained}], "history": {...}, "seconds": {...}}.
     """
@@ -44,7 +46,7 @@ def merge_all(lab: Lab, start: Callable[[], SparkSession], *, full_refresh: bool
     if not newest:
         return {"tables": [], "history": {}, "seconds": {}}
     seconds, begun = {}, time.monotonic()
-    spark = start()
+    spark = start(waiting(lab, SHOP_CHANGES, (*copies(), history)))
     seconds["start"] = time.monotonic() - begun
     done = []
     for table, copy in zip(SHOP.tables, copies(), strict=True):
