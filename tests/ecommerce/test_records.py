@@ -122,6 +122,11 @@ def test_fields_are_those_of_the_specification_in_its_order() -> None:
     }
 
 
+def test_no_topic_of_events_forgets_by_the_time_of_its_records() -> None:
+    # Records carry the time of their arrival in the simulation: those of last year would be gone at once.
+    assert all(topic.retention_bytes and topic.retention_hours is None for topic in EVENT_TOPICS.values())
+
+
 def test_tables_have_their_key_among_their_columns() -> None:
     for table in ECOMMERCE_TABLES:
         assert set(table.key) <= {column.name for column in table.columns}

@@ -24,6 +24,11 @@ def test_a_topic_of_events_goes_by_time() -> None:
     assert (found["cleanup.policy"], found["retention.ms"]) == ("delete", str(3 * HOUR))
 
 
+def test_a_topic_whose_records_carry_another_time_goes_by_size_alone() -> None:
+    found = settings_of(Topic("p", "p.a.b", "o", "d", retention_bytes=1000))
+    assert (found["retention.ms"], found["retention.bytes"]) == ("-1", "1000")
+
+
 def test_a_topic_is_named_by_project_and_its_dead_letters_by_it() -> None:
     for entry in topics():
         assert entry.name.startswith(f"{entry.project}.")

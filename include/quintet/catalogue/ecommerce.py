@@ -26,8 +26,8 @@ SLUG = "ecommerce"
 OWNER = "shop-events"
 #: A key's records keep their order in its partition; four are read by as many tasks.
 PARTITIONS = 4
-#: What was read and written to the lake need not stay; a week is time enough to notice and read again.
-RETENTION_HOURS = 7 * 24
+#: What was read and written to the lake need not stay; this is a million records and more of each partition.
+RETENTION_BYTES = 512 * 1024 * 1024
 
 _USER = Column("user_id", "long", "Who: a visitor's number", Pii.INDIRECT, nullable=False)
 _PRODUCT = Column("product_id", "long", "Product number", nullable=False)
@@ -45,7 +45,7 @@ def _topic(
         owner=OWNER,
         description=description,
         partitions=PARTITIONS,
-        retention_hours=RETENTION_HOURS,
+        retention_bytes=RETENTION_BYTES,
         key=key,
         has_dead_letters=True,
         columns=columns,

@@ -131,7 +131,8 @@ class Topic:
     """One topic of Kafka.
 
     `key` names the fields of a record's key: all records of a key are in one partition, in their order, so the number
-    of partitions of a topic with a key is never changed. `retention_hours` belongs to topics that are not compacted.
+    of partitions of a topic with a key is never changed. `retention_hours` belongs to topics that are not compacted;
+    `retention_bytes` (of a partition) stands in its place where records carry another time than that of their writing.
     `columns` are the fields of its records where no captured table declares them, in types of the lake and array<...>
     and struct<name:type,...> of them; records that are equal in the fields of `identity` are one and the same.
     """
@@ -143,6 +144,7 @@ class Topic:
     partitions: int = 1
     cleanup: Cleanup = Cleanup.DELETE
     retention_hours: int | None = None
+    retention_bytes: int | None = None
     key: tuple[str, ...] = ()
     has_dead_letters: bool = False
     columns: tuple[Column, ...] = ()

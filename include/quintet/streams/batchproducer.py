@@ -147,8 +147,7 @@ class BatchProducer:
     ) -> None:
         while True:
             try:
-                # By place, for the time that names take: topic, value, key, partition, on_delivery, timestamp.
-                produce(topic, value, key, -1, told, at)
+                produce(topic, value, key, on_delivery=told, timestamp=at)
             except BufferError:
                 self._look(ROOM)
             else:

@@ -85,6 +85,9 @@ def settings_of(topic: Topic) -> dict[str, str]:
         settings |= {"delete.retention.ms": _ms(TOMBSTONES_HOURS), "min.compaction.lag.ms": _ms(LAG_HOURS)}
     if topic.retention_hours is not None:
         settings["retention.ms"] = _ms(topic.retention_hours)
+    if topic.retention_bytes is not None:
+        # Age is told by the time that a record carries: a replay of last year would be gone at once.
+        settings |= {"retention.ms": "-1", "retention.bytes": str(topic.retention_bytes)}
     return settings
 
 
