@@ -9,7 +9,7 @@ import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.KafkaCons
 import org.apache.flink.kafka.shaded.org.apache.kafka.common.TopicPartition;
 import org.apache.flink.kafka.shaded.org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
-/** Prints the places that a reader with the interceptor is handed: ReadAll servers registry topic. */
+/** Prints the places that a reader with the interceptor is handed: ReadAll servers registry topic changes|events. */
 public final class ReadAll {
     public static void main(String[] given) {
         Map<String, Object> options = Map.of(
@@ -18,7 +18,8 @@ public final class ReadAll {
                 "client.id", "read-all",
                 "isolation.level", "read_committed",
                 "interceptor.classes", DeadLetters.class.getName(),
-                DeadLetters.REGISTRY, given[1]);
+                DeadLetters.REGISTRY, given[1],
+                DeadLetters.RECORDS, given[3]);
         ByteArrayDeserializer bytes = new ByteArrayDeserializer();
         try (KafkaConsumer<byte[], byte[]> consumer = new KafkaConsumer<>(options, bytes, bytes)) {
             List<TopicPartition> parts = consumer.partitionsFor(given[2]).stream()

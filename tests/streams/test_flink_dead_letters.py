@@ -168,9 +168,9 @@ def topic(servers: str) -> Topic:
     return found
 
 
-def read(reader: list[str], servers: str, registry: int, topic: Topic) -> list[str]:
+def read(reader: list[str], servers: str, registry: int, topic: Topic, records: str = "changes") -> list[str]:
     """Names of the records that come through, in their order."""
-    line = [*reader, servers, f"http://127.0.0.1:{registry}/apis/ccompat/v7", topic.name]
+    line = [*reader, servers, f"http://127.0.0.1:{registry}/apis/ccompat/v7", topic.name, records]
     done = subprocess.run(line, check=True, capture_output=True, text=True, timeout=120)
     names = list(RECORDS)
     return [names[int(place.rpartition("/")[2])] for place in done.stdout.split() if place.startswith(topic.name)]
@@ -200,6 +200,21 @@ def test_the_stream_puts_the_same_records_aside_as_the_landing(
     for letter in found:
         assert (letter.key, letter.value) == RECORDS[letter.headers["what"].decode()]
         assert letter.detail
+
+
+def test_an_event_is_only_asked_to_be_read(
+    reader: list[str], servers: str, registry: int, streaming: Lab, topic: Topic
+) -> None:
+    unreadable = {
+        "text",
+        "nothing",
+        "an unknown schema",
+        "a record that is cut",
+        "a record that is too long",
+        "a damaged length",
+    }
+    assert set(RECORDS) - set(read(reader, servers, registry, topic, "events")) == unreadable
+    assert {letter.headers["what"].decode() for letter in letters(streaming, [topic])} == unreadable
 
 
 def test_a_record_that_is_read_twice_is_one_dead_letter_and_can_be_sent_again(

@@ -11,6 +11,7 @@ CREATE TEMPORARY TABLE events (
   'properties.isolation.level' = 'read_committed',
   'properties.interceptor.classes' = 'io.quintet.kafka.DeadLetters',
   'properties.quintet.registry.url' = '{{ registry.url }}',
+  'properties.quintet.records' = 'events',
   'scan.startup.mode' = 'earliest-offset',
   'format' = 'avro-confluent',
   'avro-confluent.url' = '{{ registry.url }}'

@@ -34,7 +34,7 @@ import org.apache.flink.kafka.shaded.org.apache.kafka.common.header.internals.Re
 import org.apache.flink.kafka.shaded.org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * Puts records of captured changes that cannot be read beside their topic, before a job of Flink sees them.
+ * Puts records that cannot be read beside their topic, before a job of Flink sees them.
  *
  * <p>Flink's Avro formats have no way around a record: they fail, and the job restarts at it without end. Kafka's client
  * hands every batch to its interceptors first; this one reads each record with the schema it was written with, sends what
@@ -44,6 +44,9 @@ import org.apache.flink.kafka.shaded.org.apache.kafka.common.serialization.ByteA
  *   'properties.interceptor.classes' = 'io.quintet.kafka.DeadLetters',
  *   'properties.quintet.registry.url' = '{{ registry.url }}'
  * </pre>
+ *
+ * <p>A record is asked to be the change of a row, as Debezium writes it. Of a topic of plain events, which may have no key,
+ * it is only asked to be read: {@code 'properties.quintet.records' = 'events'}.
  *
  * <p>What counts as readable and how a dead letter looks is what {@code quintet.cdc.records} and
  * {@code quintet.streams.deadletters} say; the key of a letter is the place of its record, so that one which is read again
@@ -55,8 +58,12 @@ import org.apache.flink.kafka.shaded.org.apache.kafka.common.serialization.ByteA
 public final class DeadLetters implements ConsumerInterceptor<byte[], byte[]> {
     /** Option with the address of the schema registry. */
     static final String REGISTRY = "quintet.registry.url";
+    /** Option that says what the records are: changes of rows, unless it says events. */
+    static final String RECORDS = "quintet.records";
 
     private static final System.Logger LOG = System.getLogger(DeadLetters.class.getName());
+    private static final String CHANGES = "changes";
+    private static final String EVENTS = "events";
     private static final int SCHEMAS = 1000;
     private static final int HEAD = 5;
     private static final int UNKNOWN = 404;
@@ -71,6 +78,7 @@ public final class DeadLetters implements ConsumerInterceptor<byte[], byte[]> {
 
     private final Map<String, Object> door = new HashMap<>();
     private final Map<Integer, GenericDatumReader<Object>> readers = new HashMap<>();
+    private boolean areChanges;
     private CachedSchemaRegistryClient registry;
     private KafkaProducer<byte[], byte[]> producer;
 
@@ -80,6 +88,12 @@ public final class DeadLetters implements ConsumerInterceptor<byte[], byte[]> {
         if (url == null) {
             throw new IllegalArgumentException("the option properties." + REGISTRY + " does not name the schema registry");
         }
+        Object records = options.get(RECORDS);
+        if (records != null && !records.equals(CHANGES) && !records.equals(EVENTS)) {
+            throw new IllegalArgumentException(
+                    "the option properties." + RECORDS + " is " + records + ": write " + CHANGES + " or " + EVENTS);
+        }
+        areChanges = !EVENTS.equals(records);
         registry = new CachedSchemaRegistryClient(url.toString(), SCHEMAS);
         options.forEach((name, value) -> {
             if (value != null && DOOR.stream().anyMatch(name::startsWith)) {
@@ -133,6 +147,10 @@ public final class DeadLetters implements ConsumerInterceptor<byte[], byte[]> {
     /** Whether key and value can be read and tell a change of a row; a record without value is a tombstone. */
     private void require(ConsumerRecord<byte[], byte[]> record) throws Unreadable {
         if (record.value() == null) {
+            return;
+        }
+        if (!areChanges) {
+            read(record.value());
             return;
         }
         if (record.key() == null) {
