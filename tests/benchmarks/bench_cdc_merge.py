@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -38,6 +39,12 @@ def peak_mb(pid: int | str) -> int:
     return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) // 1024
 
 
+def processor_seconds(pid: int | str) -> float:
+    """Time that a process has had on processors, its own and the system's for it: fields 14 and 15 of its state."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def merge_once(home: str, jars: str, up_to: int) -> dict[str, Any]:
     """Child: one merge in a fresh Spark."""
     from deltalake import DeltaTable
@@ -55,15 +62,19 @@ def merge_once(home: str, jars: str, up_to: int) -> dict[str, Any]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"pyspark\.")
             spark = session(lab, "lakehouse shop changes", rows=waiting(lab, SHOP_CHANGES, [COPY]))
-        started = time.perf_counter()
+        spark_pid = spark.sparkContext._gateway.proc.pid
+        busy, started = processor_seconds(spark_pid), time.perf_counter()
         done = merge(spark, lab, ORDERS, SHOP_CHANGES, COPY, up_to=up_to)
         ended = time.perf_counter()
-        memory = {"spark_mb": peak_mb(spark.sparkContext._gateway.proc.pid), "python_mb": peak_mb("self")}
+        busy = processor_seconds(spark_pid) - busy
+        memory = {"spark_mb": peak_mb(spark_pid), "python_mb": peak_mb("self")}
         spark.stop()
     (commit,) = DeltaTable(delta_path(lab, COPY)).history(1)
     told = {name: int(value) for name, value in commit["operationMetrics"].items() if str(value).isdigit()}
     return {
         "seconds": round(ended - started, 2),
+        "processor_seconds": round(busy, 1),
+        "load": round(os.getloadavg()[0], 1),
         "start": round(started - begun, 2),
         "changes": done.changes,
         "inserted": done.inserted,
@@ -117,19 +128,25 @@ def measure(place: Path, jars: Path, rows: int, changes: int) -> list[dict[str, 
 
 def report(found: list[dict[str, Any]]) -> int:
     lines = [
-        "| changes | rows changed | seconds | changes/s | inserted, updated, deleted | files rewritten | MB written "
-        "| peak of Spark | of Python | Spark's start |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| changes | rows changed | seconds | changes/s | processor seconds | inserted, updated, deleted "
+        "| files rewritten | MB written | peak of Spark | of Python | Spark's start |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in found:
         lines.append(
             f"| {row['spread']} | {row['distinct']:,} | {row['seconds']:.1f} | **{row['per_second']:,}** "
-            f"| {row['inserted']:,}, {row['updated']:,}, {row['deleted']:,} | {row['files_before']} to "
-            f"{row['files_after']} | {row['bytes_added'] / 1e6:.0f} | {row['spark_mb']} MB | {row['python_mb']} MB "
+            f"| {row['processor_seconds']:.0f} | {row['inserted']:,}, {row['updated']:,}, {row['deleted']:,} "
+            f"| {row['files_before']} to {row['files_after']} | {row['bytes_added'] / 1e6:.0f} | {row['spark_mb']} MB | {row['python_mb']} MB "
             f"| {row['start']:.1f} s |"
         )
-    sys.stdout.write("\n".join(lines) + "\n\n")
     hard = found[0]
+    cores = len(os.sched_getaffinity(0))
+    lines += [
+        "",
+        f"Load of the machine at the end of each: {', '.join(str(row['load']) for row in found)}, on {cores} cores; a "
+        f"merge that has them to itself keeps about {cores} busy.",
+    ]
+    sys.stdout.write("\n".join(lines) + "\n\n")
     is_held = hard["per_second"] >= BAR
     headline(
         f"{hard['changes']:,} changes are merged into {hard['rows']:,} rows in {hard['seconds']:.0f} s, "
