@@ -1,0 +1,134 @@
+"""A shop that is open now, against a real broker and a registry's answers: what it sends is what its truth says."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("numpy", reason="the streaming environment has it")
+pytest.importorskip("confluent_kafka", reason="the streaming environment has it")
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+
+from kafka_server import kafka_server
+from labs import lab_below
+from quintet.call import RESULT
+from quintet.catalogue.ecommerce import EVENT_TOPICS
+from quintet.ecommerce import live
+from quintet.ecommerce.truth import FILE_NAME, Truth
+from quintet.settings import Lab
+from serving import JsonHandler, serving
+
+SIZE = ["--products", "1000", "--users", "300"]
+
+
+class Answers(JsonHandler):
+    """The registry's answers: every subject gets a number of its own."""
+
+    numbers: dict[str, int] = {}  # noqa: RUF012 - one registry a test
+
+    def do_POST(self) -> None:
+        subject = self.path.split("/subjects/")[1].split("/")[0]
+        self.given()
+        self.say(200, {"id": self.numbers.setdefault(subject, len(self.numbers) + 1)})
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A lab with both."""
+    with kafka_server(tmp_path_factory.mktemp("kafka")) as servers:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+        with serving(server):
+            kafka = {"security_protocol": "PLAINTEXT", "mechanism": "PLAIN", "user": "quintet", "admin": "quintet"}
+            yield lab_below(
+                tmp_path_factory.mktemp("lab"),
+                more_doors={"kafka": int(servers.rpartition(":")[2]), "registry": server.server_port},
+                options={"kafka": kafka},
+                secrets={"kafka_quintet": "none"},
+            )
+
+
+@pytest.fixture
+def run(lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run the program in that lab; what it tells."""
+    monkeypatch.setattr(live, "load_lab", lambda: lab)
+
+    def program(*words: str) -> dict[str, Any]:
+        assert live.main([*words, *SIZE]) == 0
+        (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith(RESULT)]
+        return dict(json.loads(line.removeprefix(RESULT)))
+
+    return program
+
+
+def times_of(lab: Lab, topic: str, partitions: int) -> list[int]:
+    door = lab.endpoint("kafka")
+    consumer = Consumer(
+        {
+            "bootstrap.servers": f"{door.host}:{door.port}",
+            "group.id": "test",
+            "enable.partition.eof": True,
+            "log_level": 0,
+        }
+    )
+    found, open_ends = [], set(range(partitions))
+    consumer.assign([TopicPartition(topic, part, OFFSET_BEGINNING) for part in open_ends])
+    try:
+        while open_ends:
+            message = consumer.poll(20)
+            assert message is not None, "the broker is silent"
+            if message.error() is None:
+                found.append(message.timestamp()[1])
+            else:
+                assert message.error().code() == KafkaError._PARTITION_EOF
+                open_ends.discard(message.partition())
+    finally:
+        consumer.close()
+    return found
+
+
+def test_an_open_shop_sends_at_its_time_what_its_truth_says_and_an_input_can_follow(
+    lab: Lab, run: Any, small: tuple[Path, Truth], tmp_path: Path
+) -> None:
+    before = time.time() * 1000
+    told = run("--rate", "300", "--seconds", "5", "--out", str(tmp_path))
+    after = time.time() * 1000
+    truth = Truth.read(tmp_path / FILE_NAME)
+    assert told["expect"] == truth.expect
+    assert told["records"] == truth.expect["records"] + truth.expect["malformed"] > 500
+    sent = [at for topic in EVENT_TOPICS.values() for at in times_of(lab, topic.name, topic.partitions)]
+    assert len(sent) == told["records"]
+    assert before < truth.begin <= min(sent) <= max(sent) < truth.end < after + 1000
+    assert {path.stem for path in (tmp_path / "catalogue").iterdir()} >= {"products", "judgements", "price_changes"}
+
+    replayed = run("--input", str(small[0]))
+    assert replayed["records"] == small[1].expect["records"] + small[1].expect["malformed"]
+    both = sum(len(times_of(lab, topic.name, topic.partitions)) for topic in EVENT_TOPICS.values())
+    assert both == told["records"] + replayed["records"]
+    assert set(Answers.numbers) == {s for topic in EVENT_TOPICS.values() for s in (topic.subject, topic.key_subject)}
+
+
+def test_what_cannot_be_sent_is_told_with_an_exit_code(
+    run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert live.main(["--input", str(tmp_path)]) == 4
+    assert "holds no input" in capsys.readouterr().err
+
+
+def test_a_measurement_sends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert live.main(["--measure", "--rate", "100", "--seconds", "5", *SIZE]) == 0
+    told = json.loads(capsys.readouterr().out.removeprefix(RESULT))
+    assert told["records"] > 100
+    assert told["records_a_second"] > 0
+
+
+def test_an_open_shop_needs_a_place_for_its_truth(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        live.main(["--rate", "5"])
+    assert end.value.code == 2
+    assert "--out" in capsys.readouterr().err
