@@ -106,7 +106,8 @@ def test_numbers_of_a_project_are_put_in_and_are_part_of_the_version(
     ours = tmp_path / "flink_jobs" / "ecommerce"
     folder.parent.rename(ours)
     before = read_job(ours / "numbers")
-    assert before.statements == (f"INSERT INTO x SELECT {definitions.LATENESS_MS // 60_000}, '{{{{ kafka.servers }}}}'",)
+    expected = f"INSERT INTO x SELECT {definitions.LATENESS_MS // 60_000}, '{{{{ kafka.servers }}}}'"
+    assert before.statements == (expected,)
     monkeypatch.setattr(definitions, "LATENESS_MS", 1000 * 60)
     assert read_job(ours / "numbers").version != before.version
 
