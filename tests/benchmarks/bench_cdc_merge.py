@@ -136,8 +136,8 @@ def report(found: list[dict[str, Any]]) -> int:
         lines.append(
             f"| {row['spread']} | {row['distinct']:,} | {row['seconds']:.1f} | **{row['per_second']:,}** "
             f"| {row['processor_seconds']:.0f} | {row['inserted']:,}, {row['updated']:,}, {row['deleted']:,} "
-            f"| {row['files_before']} to {row['files_after']} | {row['bytes_added'] / 1e6:.0f} | {row['spark_mb']} MB | {row['python_mb']} MB "
-            f"| {row['start']:.1f} s |"
+            f"| {row['files_before']} to {row['files_after']} | {row['bytes_added'] / 1e6:.0f} "
+            f"| {row['spark_mb']} MB | {row['python_mb']} MB | {row['start']:.1f} s |"
         )
     hard = found[0]
     cores = len(os.sched_getaffinity(0))
