@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,13 @@ pytest_plugins = ["spark_session", "flink_lab"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Property tests try the same examples in every run; with QUINTET_EXPLORE=1 new ones, as hypothesis does."""
+    """Property tests try the same examples in every run; with QUINTET_EXPLORE=1 new ones, as hypothesis does.
+
+    An interrupt that whoever started the tests ignores, as a shell does for what runs in the background, would be
+    ignored by the programs under test, too.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.pluginmanager.hasplugin("hypothesispytest") and os.environ.get("QUINTET_EXPLORE") != "1":
         from hypothesis import settings  # here: not every environment has it
 
