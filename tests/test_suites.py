@@ -27,3 +27,10 @@ def test_every_test_file_belongs_to_exactly_one_suite() -> None:
 def test_every_named_folder_exists() -> None:
     missing = [path for folders in suites().values() for path in folders if not (ROOT / path).exists()]
     assert not missing, f"scripts/suites names what is not there: {missing}"
+
+
+def test_no_suite_has_two_files_of_one_name() -> None:
+    for name, folders in suites().items():
+        files = [file for folder in folders for file in sorted((ROOT / folder).rglob("test_*.py"))]
+        names = [file.name for file in files]
+        assert len(set(names)) == len(names), f"suite {name}: pytest imports files by their names: {sorted(names)}"
