@@ -70,6 +70,13 @@ def test_every_change_is_counted_and_every_kind_is_made(shop: Any) -> None:
     assert {name.split(".")[0] for name in done.changes} == {table.name for table in SHOP.tables}
 
 
+def test_the_same_seed_a_second_time_goes_on_with_the_shop(shop: Any) -> None:
+    for _ in range(2):
+        load = Workload(shop, seed=4)
+        load.populate(Size(customers=10, products=10, orders=10))
+        assert load.run(200).changes.total() >= 200
+
+
 def test_the_same_seed_makes_the_same_changes(shop: Any) -> None:
     def rows() -> list[Any]:
         names = [column.name for column in SHOP.table("orders").columns if column.name != "updated_at"]

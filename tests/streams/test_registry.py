@@ -23,9 +23,15 @@ class Answers(JsonHandler):
     """Knows the schema 7 and the subject `known-value`, whose rule takes nothing else."""
 
     asked: list[str] = []  # noqa: RUF012
+    #: How many questions from now on find the registry without its database.
+    without_database = 0
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
+        if Answers.without_database:
+            Answers.without_database -= 1
+            self.say(500, {"message": "An I/O error occurred while sending to the backend."})
+            return
         found: dict[str, Any] = {
             "/apis/ccompat/v7/schemas/ids/7": {"schema": json.dumps(SCHEMA)},
             "/apis/ccompat/v7/subjects/known-value/versions/latest": {"id": 7, "schema": json.dumps(SCHEMA)},
@@ -59,6 +65,20 @@ def registry(lab: Lab) -> Iterator[Registry]:
 def test_a_schema_is_asked_for_once(registry: Registry) -> None:
     assert registry.by_id(7) == registry.by_id(7) == SCHEMA
     assert len(Answers.asked) == 1
+
+
+def test_a_registry_that_lost_its_database_is_asked_again_and_not_for_ever(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quintet.streams.registry.PAUSE", 0.01)
+    Answers.without_database = 2
+    assert registry.by_id(7) == SCHEMA
+    Answers.without_database = 99
+    with pytest.raises(RegistryError, match="I/O error") as error:
+        registry.compatibility("known-value")
+    assert error.value.status == 500
+    Answers.without_database = 0
+    assert len(Answers.asked) == 3 + 5
 
 
 def test_what_is_not_there_is_told_apart_from_a_registry_that_is_not(registry: Registry) -> None:

@@ -22,8 +22,8 @@ __all__ = ["SCHEMA", "config_of", "deploy", "name_of", "state_of", "wait_until_r
 ROLE, SCHEMA = "debezium", "capture"
 #: Seconds between signs of life: the place in the log that is given free moves on as often.
 BEAT = 5
-#: Seconds until a connector that was started runs.
-START = 120
+#: Seconds until a connector that was started runs, and for which the failure before its start may still be told.
+START, OLD_FAILURE = 120, 15
 #: Largest record, in bytes; the topics take as much.
 LARGEST = 4 * 1024 * 1024
 _CONVERTER = "io.apicurio.registry.utils.converter.AvroConverter"
@@ -96,30 +96,38 @@ def deploy(lab: Lab, source: ChangeSource) -> str:
     if done != "same":
         connect.put(name, wanted)
     state = None if have is None else connect.state(name)
+    had_failed = state is not None and state.has_failed
     if state is not None and state.connector in {"STOPPED", "PAUSED"}:
         connect.resume(name)
         done = "changed"
-    elif done == "same" and state is not None and state.has_failed:
+    elif done == "same" and had_failed:
         connect.restart(name)
         done = "changed"
-    wait_until_running(lab, source)
+    wait_until_running(lab, source, had_failed=had_failed)
     return done
 
 
-def wait_until_running(lab: Lab, source: ChangeSource, *, seconds: float = START) -> None:
+def wait_until_running(lab: Lab, source: ChangeSource, *, seconds: float = START, had_failed: bool = False) -> None:
     """Wait for the connector and its task.
+
+    Args:
+        lab: the lab whose worker is asked.
+        source: whose connector it is.
+        seconds: how long.
+        had_failed: it was started again after a failure, which Connect still tells for a moment.
 
     Raises:
         CaptureError: it failed, or does not run within the time; the message holds the first cause.
 
     """
-    name, end = name_of(source), time.monotonic() + seconds
+    name, begun = name_of(source), time.monotonic()
+    end, believed = begun + seconds, begun + (OLD_FAILURE if had_failed else 0)
     state: State | None = None
     while time.monotonic() < end:
         state = Connect.of(lab).state(name)
         if state is not None and state.is_running:
             return
-        if state is not None and state.has_failed and state.trace:
+        if state is not None and state.has_failed and state.trace and time.monotonic() >= believed:
             raise CaptureError(f"the connector {name} has failed: {state.trace}", remedy=remedy_for(state.trace))
         time.sleep(0.5)
     raise CaptureError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 import urllib.error
 import urllib.parse
 from collections.abc import Mapping
@@ -21,7 +22,9 @@ HEAD = struct.Struct(">bI")
 
 #: Seconds for one answer.
 ANSWER = 20
-_UNKNOWN, _REFUSED = 404, (409, 422)
+#: How often it is asked whose own database does not answer, and the seconds in between.
+TRIES, PAUSE = 5, 2.0
+_UNKNOWN, _REFUSED, _TROUBLE = 404, (409, 422), 500
 _CONTENT = {"Content-Type": "application/vnd.schemaregistry.v1+json"}
 
 
@@ -110,6 +113,17 @@ class Registry:
                     raise
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        for _ in range(TRIES - 1):
+            try:
+                return self._answer(method, path, body)
+            except RegistryError as error:
+                # After its database was away the registry's first connections are dead ones.
+                if error.status < _TROUBLE:
+                    raise
+            time.sleep(PAUSE)
+        return self._answer(method, path, body)
+
+    def _answer(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
         try:
             _, content = ask(self._url + path, method=method, body=body, headers=_CONTENT, timeout=ANSWER)
         except urllib.error.HTTPError as error:

@@ -27,7 +27,9 @@ _REMEDY = "Look: quintet deadletters list lakehouse. Correct the cause, then: qu
 
 
 def prepare(lab: Lab) -> dict[str, Any]:
-    """Make what is missing: schema, topics, rules of the schemas, the connector. A second call changes nothing.
+    """Make what is missing: schema, topics, rules of the schemas, the connector. A call that finds all changes nothing.
+
+    Subjects come with the first records of their tables; until the next call the registry's own rule holds for them.
 
     Raises:
         ServiceDownError: a service does not answer.
