@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -173,10 +173,19 @@ def _from_raw(path: Path, raw: Mapping[str, Any]) -> Lab:
     )
 
 
-@cache
 def load_lab() -> Lab:
-    """The lab of this process, read once."""
-    return read_lab(lab_path())
+    """The lab of this process, read again when its file was written anew: servers outlive an added profile."""
+    path = lab_path()
+    try:
+        found = path.stat()
+    except OSError:
+        return read_lab(path)  # it says what is wrong
+    return _read_once(path, found.st_ino, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _read_once(path: Path, _number: int, _written: int) -> Lab:
+    return read_lab(path)
 
 
 def lab_of(file: str | Path | None) -> Lab:

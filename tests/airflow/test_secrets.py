@@ -11,14 +11,12 @@ from airflow.models.connection import Connection
 
 import airflow_home
 from quintet.airflow.secrets import CONNECTIONS, SECRET_OPTIONS, LabSecretsBackend
-from quintet.settings import load_lab
 
 pytestmark = pytest.mark.airflow
 
 
 @pytest.fixture
 def backend() -> LabSecretsBackend:
-    load_lab.cache_clear()
     found = LabSecretsBackend()
     found._set_connection_class(Connection)
     return found

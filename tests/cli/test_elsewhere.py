@@ -9,7 +9,6 @@ import pytest
 
 from quintet.cli import elsewhere
 from quintet.errors import InputError, LabError, QuintetError, SettingsError
-from quintet.settings import load_lab
 
 ARGUMENTS = {"days": 1, "seed": 7, "poison_day": None}
 
@@ -18,7 +17,6 @@ ARGUMENTS = {"days": 1, "seed": 7, "poison_day": None}
 def no_lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("QUINTET_HOME", str(tmp_path / "no-lab"))
     monkeypatch.delenv("QUINTET_LAB", raising=False)
-    load_lab.cache_clear()
 
 
 def environment(root: Path, program: str) -> Path:

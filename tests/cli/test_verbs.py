@@ -15,7 +15,6 @@ from paths import ROOT
 from quintet import errors
 from quintet.cli.main import EXIT_CODES, main
 from quintet.docs.command import command_page, verbs
-from quintet.settings import load_lab
 
 VERBS = dict(verbs())
 #: Arguments that a verb cannot do without.
@@ -57,7 +56,6 @@ def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp
     """Run the command here, where no lab is; exit code, output, messages."""
     monkeypatch.setenv("QUINTET_HOME", str(tmp_path / "no-lab"))
     monkeypatch.delenv("QUINTET_LAB", raising=False)
-    load_lab.cache_clear()
 
     def run(*words: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", list(words))

@@ -1,4 +1,4 @@
-"""The lab file is read once, checked, and says what to do when it is wrong."""
+"""The lab file is read, checked, and says what to do when it is wrong."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from quintet.errors import SettingsError
-from quintet.settings import lab_path, read_lab
+from quintet.settings import lab_path, load_lab, read_lab
 
 
 def raw() -> dict[str, object]:
@@ -75,3 +75,17 @@ def test_the_place_of_the_file_follows_the_environment(monkeypatch: pytest.Monke
     assert lab_path() == tmp_path / "config" / "lab.yaml"
     monkeypatch.setenv("QUINTET_LAB", "/elsewhere/lab.yaml")
     assert lab_path() == Path("/elsewhere/lab.yaml")
+
+
+def test_a_process_sees_the_profiles_that_were_added_after_its_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUINTET_LAB", str(written(tmp_path, raw())))
+    before = load_lab()
+    assert load_lab() is before
+    (tmp_path / "new").mkdir()
+    written(tmp_path / "new", raw() | {"profiles": ["core", "timeseries"]}).replace(tmp_path / "lab.yaml")
+    assert load_lab().profiles == ("core", "timeseries")
+    (tmp_path / "lab.yaml").unlink()
+    with pytest.raises(SettingsError, match="no lab file"):
+        load_lab()
