@@ -123,6 +123,8 @@ def test_buckets_are_printed_rollups_made_and_made_anew(data: str) -> None:
     ]
     assert json.loads(run("roll-up", "--data", data)) == {"windows": {}}
     assert json.loads(run("rebuild-rollups", "--data", data)) == {"rebuilt": 0, "windows": {}}
+    assert "does not fit into days" in run("serve", "--data", data, "--rollup", "7h", status=2)
+    assert "Write it like 5m" in run("serve", "--data", data, "--rollup", "1h:soon", status=2)
     assert "'cubic' is none" in run(*asked, "--step", "1m", "--fill", "cubic", status=4)
 
 

@@ -315,7 +315,10 @@ def _rebuild_rollups(options: argparse.Namespace) -> int:
 
 def _rollup(text: str) -> Rollup:
     step, _, keep = text.partition(":")
-    return Rollup(duration(step), duration(keep) if keep else None)
+    try:
+        return Rollup(duration(step), duration(keep) if keep else None)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _snapshot(options: argparse.Namespace) -> int:
