@@ -1,4 +1,4 @@
-"""Merge the blocks of the time-series database and take deleted points off the disk.
+"""Merge the blocks of the time-series database, bring its rollups up to date, take deleted points off the disk.
 
 ## Reads
 
@@ -6,8 +6,9 @@ The log and the blocks of the store.
 
 ## Writes
 
-The same points in fewer, wider blocks. Points, blocks, bytes and deletions before and after are the result of the task.
-Tells the asset `blocks_timeseries`; that starts `timeseries_move_tiers`.
+The rollups of the days that are over, and the same points in fewer, wider blocks. Windows computed, points, blocks,
+bytes and deletions before and after are the result of the task. Tells the asset `blocks_timeseries`; that starts
+`timeseries_move_tiers`.
 
 ## Cadence
 
@@ -15,12 +16,13 @@ Whenever points were loaded. The database also merges by itself while it is writ
 
 ## Rerun
 
-Any time: blocks that are in order stay as they are.
+Any time: blocks that are in order and windows that are up to date stay as they are.
 
 ## Triage
 
 - A damaged block: the blocks stay as they were, the message names file and offset. Restore a backup, or run
   `python -m quintet.timeseries check` on the stopped store.
+- A damaged rollup: stop the service, run `python -m quintet.timeseries rebuild-rollups` on the store.
 - The disk is full: old blocks are removed only after the new one is whole. Make room, clear the task.
 """
 

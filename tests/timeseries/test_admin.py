@@ -17,7 +17,16 @@ from quintet.timeseries.model import DAY
 from quintet.timeseries.tokens import Token, Tokens
 
 NOW = time.time_ns()
-ROUTES = ("retain", "tiers", "snapshot?name=a", "drop_snapshot?name=a", "delete?match=up", "fingerprint", "stats")
+ROUTES = (
+    "retain",
+    "roll_up",
+    "tiers",
+    "snapshot?name=a",
+    "drop_snapshot?name=a",
+    "delete?match=up",
+    "fingerprint",
+    "stats",
+)
 
 
 def token(name: str, *scopes: str) -> Token:

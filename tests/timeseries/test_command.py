@@ -49,13 +49,28 @@ def data(tmp_path: Path) -> str:
     return str(folder)
 
 
-VERBS = ["serve", "write", "query", "sql", "explain", "flush", "compact", "snapshot", "restore", "check", "token"]
+VERBS = [
+    "serve",
+    "write",
+    "query",
+    "sql",
+    "explain",
+    "flush",
+    "compact",
+    "snapshot",
+    "restore",
+    "check",
+    "token",
+    "downsample",
+    "roll-up",
+    "rebuild-rollups",
+]
 
 
 def test_every_verb_has_a_help_that_says_what_it_does() -> None:
     overview = run("--help")
     assert "Exit codes: 0 done" in overview
-    assert [verb for verb in VERBS if f"    {verb} " not in overview] == []
+    assert [verb for verb in VERBS if f"    {verb} " not in overview.replace("\n", " \n")] == []
     assert "--durability" in run("serve", "--help")
 
 
@@ -95,6 +110,22 @@ def test_a_store_in_a_folder_is_asked_and_looked_after(data: str, tmp_path: Path
     run("snapshot", "--data", data, str(tmp_path / "snapshot"))
     run("restore", str(tmp_path / "snapshot"), str(tmp_path / "restored"))
     assert run("sql", "--data", str(tmp_path / "restored"), "SELECT count(*) FROM points") == "count_star()\n100\n"
+
+
+def test_buckets_are_printed_rollups_made_and_made_anew(data: str) -> None:
+    asked = ("downsample", "--data", data, 'cpu_user{host="a"}', "--start", str(NOW - 60), "--end", str(NOW))
+    text = run(*asked, "--step", "1m", "--fill", "null").splitlines()
+    columns = ["series", "labels", "timestamp", "count", "sum", "min", "max", "mean", "first", "last"]
+    assert text[0].split("\t") == columns
+    assert [row.split("\t")[3:7] for row in text[1:]] == [
+        ["29", "1015.0", "21.0", "49.0"],
+        ["21", "210.0", "0.0", "20.0"],
+    ]
+    assert json.loads(run("roll-up", "--data", data)) == {"windows": {}}
+    assert json.loads(run("rebuild-rollups", "--data", data)) == {"rebuilt": 0, "windows": {}}
+    assert "does not fit into days" in run("serve", "--data", data, "--rollup", "7h", status=2)
+    assert "Write it like 5m" in run("serve", "--data", data, "--rollup", "1h:soon", status=2)
+    assert "'cubic' is none" in run(*asked, "--step", "1m", "--fill", "cubic", status=4)
 
 
 def test_refused_lines_are_named_and_end_with_4(data: str) -> None:

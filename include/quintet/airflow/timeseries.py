@@ -85,7 +85,7 @@ def retain(*, keep: bool) -> CallOperator:
 
 
 def compact(*, outlets: Sequence[Asset] = ()) -> CallOperator:
-    """Merge blocks and take deleted points off the disk."""
+    """Bring rollups up to date, merge blocks and take deleted points off the disk."""
     return _call("compact", "upkeep:compact", {}, pool=POOL, outlets=list(outlets))
 
 

@@ -13,13 +13,15 @@ from urllib.parse import urlencode
 
 from quintet.errors import InputError, LabError, QuintetError, ServiceDownError, SettingsError
 from quintet.timeseries import sql
-from quintet.timeseries.answerdata import selected_data, table_data, touched_data
+from quintet.timeseries.answerdata import downsampled_data, selected_data, table_data, touched_data
+from quintet.timeseries.downsample import ROWS, Asked, fill_of
 from quintet.timeseries.lineprotocol import LineParser, Precision
 from quintet.timeseries.model import Options
 from quintet.timeseries.promql.answers import instant_data, range_data
 from quintet.timeseries.promql.evaluate import Engine
+from quintet.timeseries.promql.limits import QueryLimits
+from quintet.timeseries.promql.parser import parse_selector
 from quintet.timeseries.s3settings import S3Settings
-from quintet.timeseries.storage import Storage
 from quintet.timeseries.store import Store
 
 __all__ = ["TOKEN_VARIABLE", "Access", "opened"]
@@ -50,11 +52,17 @@ class Access(Protocol):
     def explain_sql(self, statement: str) -> dict[str, Any]:
         """What a statement would touch."""
 
+    def downsample(self, selector: str, start: int, end: int, step: int, fill: str) -> dict[str, Any]:
+        """Columns and rows of aggregates by bucket."""
+
     def flush(self) -> None:
         """Write what is in memory."""
 
     def compact(self) -> dict[str, Any]:
         """Merge blocks."""
+
+    def roll_up(self) -> dict[str, Any]:
+        """Bring the rollups up to date."""
 
 
 @contextmanager
@@ -77,7 +85,7 @@ def opened(folder: Path | None, url: str | None, token: str) -> Iterator[Access]
 class Local:
     """A store that is open in this process."""
 
-    def __init__(self, store: Storage) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
         self._engine = Engine(store)
 
@@ -102,11 +110,18 @@ class Local:
     def explain_sql(self, statement: str) -> dict[str, Any]:
         return selected_data(self._store, statement)
 
+    def downsample(self, selector: str, start: int, end: int, step: int, fill: str) -> dict[str, Any]:
+        asked = Asked(parse_selector(selector), start, end, step, fill_of(fill))
+        return downsampled_data(self._store, asked, QueryLimits(), ROWS)
+
     def flush(self) -> None:
         self._store.flush()
 
     def compact(self) -> dict[str, Any]:
         return vars(self._store.compact())
+
+    def roll_up(self) -> dict[str, Any]:
+        return {"windows": self._store.roll_up()}
 
 
 class Remote:
@@ -149,11 +164,20 @@ class Remote:
         found: dict[str, Any] = self._data("/sql", q=statement, explain=1)
         return found
 
+    def downsample(self, selector: str, start: int, end: int, step: int, fill: str) -> dict[str, Any]:
+        asked = {"match[]": selector, "start": start / 1e9, "end": end / 1e9, "step": step / 1e9, "fill": fill}
+        found: dict[str, Any] = self._data("/api/v1/downsample", **asked)
+        return found
+
     def flush(self) -> None:
         self._ask("/admin/flush", b"")
 
     def compact(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self._ask("/admin/compact", b""))
+        return found
+
+    def roll_up(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self._ask("/admin/roll_up", b""))
         return found
 
     def _data(self, path: str, **parameters: Any) -> Any:

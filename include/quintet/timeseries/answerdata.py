@@ -9,10 +9,14 @@ from typing import Any
 import pyarrow as pa
 
 from quintet.timeseries import sql
+from quintet.timeseries.downsample import RAW, Asked, Touch, downsampled, whole_buckets
 from quintet.timeseries.model import METRIC, Matcher
 from quintet.timeseries.promql.evaluate import Touched
+from quintet.timeseries.promql.limits import Budget, QueryLimits
+from quintet.timeseries.storage import Storage
+from quintet.timeseries.store import Store
 
-__all__ = ["selected_data", "table_data", "touched_data"]
+__all__ = ["downsampled_data", "selected_data", "table_data", "touched_data"]
 
 
 def touched_data(one: Touched) -> dict[str, Any]:
@@ -28,11 +32,35 @@ def selected_data(store: Any, statement: str) -> dict[str, Any]:
     return {"selector": _text(selection.matchers), "start": selection.start, "end": selection.end, **vars(stats)}
 
 
+def downsampled_data(store: Storage, asked: Asked, limits: QueryLimits, rows: int) -> dict[str, Any]:
+    """Columns and rows of aggregates by bucket, and what was read for them.
+
+    Raises:
+        QueryLimitError: it would touch more than it may, or have more than so many rows.
+
+    """
+    budget = Budget(limits)
+    bounds = asked.matchers, *whole_buckets(asked.start, asked.end, asked.step)
+    if isinstance(store, Store):
+        touched = store.explain_downsample(*bounds, asked.step)
+    else:
+        touched = [Touch(RAW, *bounds[1:], store.explain(*bounds))]
+    for one in touched:
+        budget.take_scan(one.stats)
+    if isinstance(store, Store):
+        table = store.downsample(*bounds, asked.step, asked.fill, limit=rows)
+    else:
+        table = downsampled([store.scan(*bounds)], asked.step, asked.fill, rows)
+    budget.check_time()
+    told = [{"source": one.source, "start": one.start, "end": one.end, **vars(one.stats)} for one in touched]
+    return {**table_data(table), "touched": told}
+
+
 def table_data(table: pa.Table) -> dict[str, Any]:
     """Columns and rows; times as text in ISO 8601, numbers that JSON does not know as text."""
     columns = []
     for column in table.columns:
-        if pa.types.is_timestamp(column.type) or not pa.types.is_nested(column.type):
+        if not pa.types.is_nested(column.type) and not pa.types.is_dictionary(column.type):
             column = column.cast(pa.string()) if not _is_plain(column.type) else column
         columns.append([_json(value) for value in column.to_pylist()])
     return {"columns": table.column_names, "rows": [list(row) for row in zip(*columns, strict=True)]}

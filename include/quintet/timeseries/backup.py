@@ -4,28 +4,43 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
-from quintet.timeseries import manifest
+from quintet.timeseries import manifest, rolled
 from quintet.timeseries.block import Block
 from quintet.timeseries.errors import CorruptionError, StoreError
 from quintet.timeseries.files import sync_folder
 from quintet.timeseries.lock import StoreLock
 from quintet.timeseries.manifest import Entry, Manifest
+from quintet.timeseries.model import SECOND, Options, Rollup
+from quintet.timeseries.rolled import REBUILD
 from quintet.timeseries.tiers import FolderTier
 from quintet.timeseries.wal import segments
 
-__all__ = ["check", "repair", "restore", "snapshot"]
+__all__ = ["check", "repair", "restore", "set_rollups_aside", "snapshot"]
+
+_SNAPSHOT = "Restore another snapshot"
 
 
-def snapshot(state: Manifest, fetch: Callable[[Entry, Path], None], target: Path) -> None:
-    """Fetch all blocks, of every tier, to a new folder; it appears whole or not at all. fetch: of (entry, its file)."""
+def snapshot(
+    state: Manifest,
+    fetch: Callable[[Entry, Path], None],
+    target: Path,
+    add_rollups: Callable[[Path], None] = lambda _: None,
+) -> None:
+    """Fetch all blocks, of every tier, to a new folder; it appears whole or not at all.
+
+    fetch: of (entry, its file); add_rollups: of the folder that is being made.
+    """
     _refuse_filled(target)
     aside = _fresh(target)
     try:
         for entry in state.entries:
             fetch(entry, aside / "blocks" / entry.facts.name)
+        add_rollups(aside)
     except BaseException:
         shutil.rmtree(aside)
         raise
@@ -43,6 +58,11 @@ def restore(source: Path, target: Path) -> None:
             Block(source / "blocks" / entry.facts.name)  # says it in our words when the file is missing
             tier.put(source / "blocks" / entry.facts.name)
             Block(tier.local(entry.facts.name)).verify()
+        for rollup in _rollups(source):
+            state_of_rollup = rolled.load(rollup, remedy=_SNAPSHOT)
+            (aside / rolled.FOLDER).mkdir(exist_ok=True)
+            restore(rollup, aside / rolled.FOLDER / rollup.name)
+            rolled.save(aside / rolled.FOLDER / rollup.name, state_of_rollup)
     except BaseException:
         shutil.rmtree(aside)
         raise
@@ -71,8 +91,62 @@ def _finish(aside: Path, target: Path, state: Manifest) -> None:
     sync_folder(target.parent)
 
 
+def _rollups(path: Path) -> list[Path]:
+    return sorted(folder for folder in (path / rolled.FOLDER).glob("*s") if folder.is_dir())
+
+
+def set_rollups_aside(path: Path) -> list[Rollup]:
+    """Move the rollups of a closed store that are damaged to `quarantine`; what makes them anew, for `Options`.
+
+    Raises:
+        StoreLockedError: the store is open.
+
+    """
+    lock = StoreLock(path)
+    try:
+        found = []
+        for folder in _rollups(path):
+            if not (_check_rollup(folder) or _log_damage(folder)):
+                continue
+            try:
+                state = rolled.load(folder, remedy="")
+                found.append(Rollup(state.step, state.retention))
+            except CorruptionError:
+                found.append(Rollup(int(folder.name[:-1]) * SECOND))
+            aside = path / "quarantine"
+            aside.mkdir(exist_ok=True)
+            numbers = (f"{folder.name}-{number}" for number in count(1))
+            folder.rename(next(aside / name for name in numbers if not (aside / name).exists()))
+            sync_folder(aside)
+            sync_folder(folder.parent)
+        return found
+    finally:
+        lock.release()
+
+
+def _log_damage(folder: Path) -> CorruptionError | None:
+    """Damage that opening finds: the log is read then."""
+    # The store imports this module.
+    from quintet.timeseries.store import Store
+
+    try:
+        Store.open(folder, Options(background=False, max_series=None)).close()
+    except CorruptionError as error:
+        return error
+    return None
+
+
+def _check_rollup(folder: Path) -> list[CorruptionError]:
+    found = check(folder)
+    try:
+        rolled.load(folder, remedy=REBUILD)
+    except CorruptionError as error:
+        found.append(error)
+    return [CorruptionError(error.path, error.what, offset=error.offset, remedy=REBUILD) for error in found]
+
+
 def check(path: Path) -> list[CorruptionError]:
-    """Read every block of the folder `blocks` and the manifest; what is damaged. Changes nothing."""
+    """Read every block of the folder `blocks`, the manifest and the rollups; what is damaged. Changes nothing."""
     found = []
     named: set[str] = set()
     try:
@@ -85,7 +159,7 @@ def check(path: Path) -> list[CorruptionError]:
             Block(path / "blocks" / name).verify()
         except CorruptionError as error:
             found.append(error)
-    return found
+    return found + [error for folder in _rollups(path) for error in _check_rollup(folder)]
 
 
 def repair(path: Path) -> list[Path]:
@@ -112,9 +186,18 @@ def repair(path: Path) -> list[Path]:
                 aside.append(path / "quarantine" / file.name)
                 file.rename(aside[-1])
         manifest.save(path, _rebuilt(path, good))
+        if aside:
+            _forget_windows(path)
         return aside
     finally:
         lock.release()
+
+
+def _forget_windows(path: Path) -> None:
+    """Rollups may hold what was set aside: they are computed anew."""
+    for folder in _rollups(path):
+        with suppress(CorruptionError):  # such a rollup is told when the store is opened
+            rolled.save(folder, replace(rolled.load(folder, remedy=REBUILD), windows={}))
 
 
 def _rebuilt(path: Path, good: dict[str, Block]) -> Manifest:

@@ -245,6 +245,10 @@ class BlockSet:
             self._commit(replace(self.state, tombstones=(*self.state.tombstones, tombstone), next_tombstone=number + 1))
         return len(concerned)
 
+    def newest_before(self, horizon: int) -> int | None:
+        """The newest point of the blocks that `drop_before` would remove; None: there are none."""
+        return max((one.facts.max_time for one in self.state.entries if one.facts.max_time < horizon), default=None)
+
     def drop_before(self, horizon: int) -> int:
         """Remove blocks whose points are all older; how many."""
         old = [entry.facts.number for entry in self.state.entries if entry.facts.max_time < horizon]

@@ -22,7 +22,7 @@ from quintet.timeseries import backup
 from quintet.timeseries.access import TOKEN_VARIABLE, opened
 from quintet.timeseries.ending import ended_by_signals
 from quintet.timeseries.lineprotocol import PRECISIONS
-from quintet.timeseries.model import Options
+from quintet.timeseries.model import Options, Rollup
 from quintet.timeseries.parameters import time_of
 from quintet.timeseries.promql.functions import step_of
 from quintet.timeseries.promql.lexer import duration
@@ -98,17 +98,25 @@ def _parser() -> argparse.ArgumentParser:
     sql = verb("sql", _sql, "answer a SELECT over the table points")
     where(sql)
     sql.add_argument("statement", help="for example \"SELECT count(*) FROM points WHERE metric = 'cpu_user'\"")
+    down = verb("downsample", _downsample, "aggregates of series by bucket, gaps filled on demand")
+    where(down)
+    down.add_argument("selector", help="for example 'cpu_user{host=\"a\"}'")
+    down.add_argument("--start", required=True, help="seconds since the epoch or RFC 3339")
+    down.add_argument("--end", help="(default: now)")
+    down.add_argument("--step", required=True, help="width of the buckets, for example 1h")
+    down.add_argument("--fill", default="none", help="none, null, previous, linear or a number (default: %(default)s)")
     explain = verb("explain", _explain, "say which blocks and chunks a query would touch")
     where(explain)
     explain.add_argument("query", help="PromQL, or SQL with --sql")
     explain.add_argument("--sql", action="store_true", help="the query is SQL")
     explain.add_argument("--start", help="first step (default: the last)")
     explain.add_argument("--end", help="last step (default: now)")
-    for made in (query, sql, explain):
+    for made in (query, sql, down, explain):
         made.add_argument("--json", action="store_true", help="print JSON for programs")
     for name, run, text in (
         ("flush", _flush, "write what is in memory as a block"),
         ("compact", _compact, "merge blocks and take deleted points off the disk"),
+        ("roll-up", _roll_up, "bring the rollups up to date for the days that are over"),
     ):
         where(verb(name, run, text))
     _add_backup(verb)
@@ -130,6 +138,14 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--durability", choices=("batch", "interval"), default="batch", help="when a write is answered")
     serve.add_argument("--interval-ms", type=int, default=100, help="of --durability interval (default: %(default)s)")
     serve.add_argument("--retention", type=duration, metavar="DURATION", help="remove points older than this")
+    serve.add_argument(
+        "--rollup",
+        type=_rollup,
+        action="append",
+        default=[],
+        metavar="STEP[:DURATION]",
+        help="keep aggregates by buckets of this step, for good or so long; several are several",
+    )
     serve.add_argument("--out-of-order", type=duration, metavar="DURATION", help="refuse points older than the newest")
     serve.add_argument("--warm", type=Path, metavar="FOLDER", help="folder for older blocks")
     serve.add_argument("--warm-after", type=duration, default=duration("7d"), metavar="DURATION", help="(default: 7d)")
@@ -155,6 +171,10 @@ def _add_backup(verb: Callable[[str, Callable[[argparse.Namespace], int], str], 
     restore = verb("restore", _restore, "make a store of a snapshot, all of which is read and checked")
     restore.add_argument("source", type=Path, help="the snapshot")
     restore.add_argument("target", type=Path, help="folder that does not exist")
+    rebuild = verb(
+        "rebuild-rollups", _rebuild_rollups, "set damaged rollups aside and compute them anew from the points"
+    )
+    rebuild.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="the store")
     check = verb("check", _check, "read every file of a store that nobody has open, and say what is damaged")
     check.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="the store")
 
@@ -184,6 +204,7 @@ def _serve(options: argparse.Namespace) -> int:
         s3=S3Settings.read(options.s3) if options.s3 else S3Settings.from_environment(),
         s3_after=options.s3_after,
         max_series=options.max_series,
+        rollups=tuple(options.rollup),
     )
     limits = QueryLimits(points=options.query_points, series=options.query_series, seconds=options.query_seconds)
     service_options = ServiceOptions(
@@ -228,7 +249,18 @@ def _query(options: argparse.Namespace) -> int:
 def _sql(options: argparse.Namespace) -> int:
     with _access(options) as access:
         data = access.sql(options.statement)
-    if options.json:
+    return _print_rows(data, options.json)
+
+
+def _downsample(options: argparse.Namespace) -> int:
+    start, end = time_of(options.start), time_of(options.end or str(time.time()))
+    with _access(options) as access:
+        data = access.downsample(options.selector, start, end, step_of(options.step), options.fill)
+    return _print_rows(data, options.json)
+
+
+def _print_rows(data: dict[str, Any], as_json: bool) -> int:
+    if as_json:
         _print_json(data)
         return 0
     for row in [data["columns"], *data["rows"]]:
@@ -265,6 +297,28 @@ def _compact(options: argparse.Namespace) -> int:
     with _access(options) as access:
         _print_json(access.compact())
     return 0
+
+
+def _roll_up(options: argparse.Namespace) -> int:
+    with _access(options) as access:
+        _print_json(access.roll_up())
+    return 0
+
+
+def _rebuild_rollups(options: argparse.Namespace) -> int:
+    rollups = backup.set_rollups_aside(_existing(options.data))
+    settings = Options(s3=S3Settings.from_environment(), rollups=tuple(rollups))
+    with Store.open(options.data, settings) as store:
+        _print_json({"rebuilt": len(rollups), "windows": store.roll_up()})
+    return 0
+
+
+def _rollup(text: str) -> Rollup:
+    step, _, keep = text.partition(":")
+    try:
+        return Rollup(duration(step), duration(keep) if keep else None)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _snapshot(options: argparse.Namespace) -> int:

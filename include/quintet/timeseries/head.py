@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from quintet.timeseries.compiled import kernel
 from quintet.timeseries.index import GrowingPostings
-from quintet.timeseries.model import MAX_TIME, MIN_TIME, Labels
+from quintet.timeseries.model import DAY, MAX_TIME, MIN_TIME, Labels
 
 __all__ = ["Head", "HeadView"]
 
@@ -83,6 +83,12 @@ class HeadView:
         """Copy the points of series i, in order of arrival, to starts[i] and after."""
         _gather(self._tail, self._fill, starts + self.counts, *self._arena, timestamps, values)
 
+    def taken(self, rows: Sequence[int]) -> HeadView:
+        """Some of the series, by their rows in this view."""
+        chosen = np.asarray(rows, np.int64)
+        labels = [self.labels[row] for row in rows]
+        return HeadView(labels, self.counts[chosen], self._tail[chosen], self._fill[chosen], self._arena)
+
 
 class Head:
     """Points by series. Calls are made under the store's lock, only `HeadView.copy` is not."""
@@ -93,6 +99,8 @@ class Head:
         self.postings = GrowingPostings()
         self.points = 0
         self.min_time, self.max_time = MAX_TIME, MIN_TIME
+        #: Days since the epoch with points.
+        self.days: set[int] = set()
         self._used = np.zeros(2, np.int64)
         self._grow_series(1024)
         # Memory that is not touched costs nothing: room for slabs that are half empty.
@@ -137,8 +145,13 @@ class Head:
             self._room, self._before, self._used, self._times, self._values,
         )  # fmt: skip
         self.points += len(series)
-        self.min_time = min(self.min_time, int(timestamps.min()))
-        self.max_time = max(self.max_time, int(timestamps.max()))
+        low, high = int(timestamps.min()), int(timestamps.max())
+        self.min_time = min(self.min_time, low)
+        self.max_time = max(self.max_time, high)
+        if low // DAY == high // DAY:
+            self.days.add(low // DAY)
+        else:
+            self.days.update(np.unique(timestamps // DAY).tolist())
 
     def view(self, numbers: npt.NDArray[np.uint32] | Sequence[int], start: int, end: int) -> HeadView:
         """The series of these numbers that may have points in [start, end)."""

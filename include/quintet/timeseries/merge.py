@@ -8,7 +8,7 @@ is erased, and keeps the last of equal times.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,10 @@ class Part(ABC):
     ) -> Iterable[tuple[int, int]]:
         """Write piece i to starts[i] and after; what of that is erased, as ranges of positions."""
 
+    @abstractmethod
+    def only(self, chosen: Set[Labels]) -> Part:
+        """The same of some series."""
+
 
 class HeadPart(Part):
     """Series of a head."""
@@ -53,6 +57,10 @@ class HeadPart(Part):
         """Copy from the arena."""
         self._view.copy(starts, timestamps, bits.view(np.float64))
         return ()
+
+    def only(self, chosen: Set[Labels]) -> HeadPart:
+        """The same of some series."""
+        return HeadPart(self._view.taken([row for row, labels in enumerate(self.labels) if labels in chosen]))
 
 
 class BlockPart(Part):
@@ -85,6 +93,11 @@ class BlockPart(Part):
                 low, high = np.searchsorted(times, [start, end]).tolist()
                 gone.append((begin + low, begin + high))
         return gone
+
+    def only(self, chosen: Set[Labels]) -> BlockPart:
+        """The same of some series."""
+        kept = np.array([labels in chosen for labels in self.labels], bool)
+        return BlockPart(self._block, self._rows[kept[self.series]], self._erased)
 
 
 def merge(parts: Sequence[Part], start: int, end: int) -> Merged:

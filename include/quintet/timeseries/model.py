@@ -33,6 +33,7 @@ __all__ = [
     "Labels",
     "Matcher",
     "Options",
+    "Rollup",
     "Scan",
     "ScanStats",
     "StoreStats",
@@ -174,6 +175,26 @@ class Matcher:
     value: str
 
 
+@dataclass(frozen=True)
+class Rollup:
+    """Aggregates by buckets that a store keeps beside its points; ns. retention: of the rollup; None: for good.
+
+    Raises:
+        PointsRefusedError: the step is no divisor and no multiple of a day, or no whole number of seconds.
+
+    """
+
+    step: int
+    retention: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.step <= 0 or self.step % SECOND or (DAY % self.step and self.step % DAY):
+            raise PointsRefusedError(
+                f"a rollup of {self.step / SECOND:g} s does not fit into days",
+                remedy="Take whole seconds that divide a day, such as 5m or 1h, or whole days",
+            )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """How a store keeps its points. Times in ns, sizes in bytes.
@@ -185,6 +206,7 @@ class Options:
     out_of_order_window: points older than the newest by more than this are refused and counted; None: none are.
     max_series: distinct series in all; None: no limit.
     warm: folder for blocks older than warm_after; s3: where blocks older than s3_after go.
+    rollups: kept beside the points; those that a store has stay, named here or not.
     wal_damage: what open does about damage in the middle of the log: "refuse", or "quarantine" what follows it.
     background: flush, compact and sync in a thread; without it flush happens within append, compact when called.
     """
@@ -204,6 +226,7 @@ class Options:
     warm_after: int = 7 * DAY
     s3: S3Settings | None = None
     s3_after: int = 30 * DAY
+    rollups: tuple[Rollup, ...] = ()
     zstd_level: int = 3
     wal_damage: Literal["refuse", "quarantine"] = "refuse"
     background: bool = True
@@ -235,7 +258,7 @@ class StoreStats:
 
     quarantined: segments of the log set aside at open. wal_failures: writes and syncs of the log that the disk refused.
     series_limit: distinct series that the store may hold, 0 for any number. trouble: what keeps the store from going
-    on, or went wrong in the background and is tried again; empty: nothing.
+    on, or went wrong in the background and is tried again; empty: nothing. rollup_…: of all rollups together.
     """
 
     points_head: int = 0
@@ -255,6 +278,9 @@ class StoreStats:
     wal_cut_bytes: int = 0
     quarantined: int = 0
     tombstones: int = 0
+    rollup_points: int = 0
+    rollup_blocks: int = 0
+    rollup_bytes: int = 0
     trouble: str = ""
     min_time: int | None = None
     max_time: int | None = None

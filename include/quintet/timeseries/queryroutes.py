@@ -1,4 +1,4 @@
-"""Reading over HTTP: PromQL, remote read, SQL, and what a query would touch.
+"""Reading over HTTP: PromQL, remote read, SQL, downsampling, and what a query would touch.
 
 Answers are made in threads for queries; parameters come in the address or as a form.
 """
@@ -15,27 +15,28 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from quintet.timeseries import sql
-from quintet.timeseries.answerdata import selected_data, table_data, touched_data
+from quintet.timeseries.answerdata import downsampled_data, selected_data, table_data, touched_data
 from quintet.timeseries.bodies import read_body
+from quintet.timeseries.downsample import Asked, fill_of
 from quintet.timeseries.labelroutes import LabelApi
 from quintet.timeseries.model import SECOND
 from quintet.timeseries.parameters import Parameters
 from quintet.timeseries.prometheusapi import BOTH, Api, Limited
 from quintet.timeseries.promql.answers import instant_data, range_data
-from quintet.timeseries.promql.errors import QueryLimitError
+from quintet.timeseries.promql.errors import QueryLimitError, QuerySyntaxError
 from quintet.timeseries.promql.evaluate import LOOKBACK, Engine
 from quintet.timeseries.promql.formatting import format_expression
 from quintet.timeseries.promql.functions import step_of
 from quintet.timeseries.promql.limits import Budget
-from quintet.timeseries.promql.parser import parse
+from quintet.timeseries.promql.parser import parse, parse_selector
 from quintet.timeseries.remote import compress, decompress, encode_read_response, read_queries
 from quintet.timeseries.service import Handler, Service
 from quintet.timeseries.statusroutes import StatusApi
 
 __all__ = ["query_routes"]
 
-#: Largest answer of SQL in rows.
-_SQL_ROWS = 1_000_000
+#: Largest answer of SQL, and of downsampling, in rows.
+_ROWS = 1_000_000
 _POST = ("POST",)
 
 
@@ -55,6 +56,7 @@ class QueryApi(Api):
             ("/api/v1/query_explain", self.query_explain, BOTH),
             ("/api/v1/format_query", self.format_query, BOTH),
             ("/api/v1/read", self.remote, _POST),
+            ("/api/v1/downsample", self.downsample, BOTH),
             ("/sql", self.sql, BOTH),
         ]
 
@@ -122,11 +124,26 @@ class QueryApi(Api):
     def rows(self, statement: str) -> dict[str, Any]:
         """Columns and rows of an answer, and what it read."""
         answer = sql.query(self.store, statement, self.service.options.limits)
-        if answer.table.num_rows > _SQL_ROWS:
+        if answer.table.num_rows > _ROWS:
             raise QueryLimitError(
-                f"the answer has {answer.table.num_rows} rows, the limit is {_SQL_ROWS}", remedy="Aggregate, or LIMIT"
+                f"the answer has {answer.table.num_rows} rows, the limit is {_ROWS}", remedy="Aggregate, or LIMIT"
             )
         return {**table_data(answer.table), "touched": vars(answer.stats)}
+
+    async def downsample(self, request: Request) -> Response:
+        """Aggregates of the series of a selector by bucket of [start, end); an addition to Prometheus' API."""
+        given = await Parameters.of(request)
+        selector, *others = given.every("match[]") or [given.text("match[]")]
+        if others:
+            raise QuerySyntaxError("several parameters 'match[]'", remedy="Ask for one selector at a time")
+        asked = Asked(
+            parse_selector(selector),
+            given.moment("start"),
+            given.moment("end", _now()),
+            step_of(given.text("step")),
+            fill_of((given.every("fill") or ["none"])[0]),
+        )
+        return await self.answer(lambda: downsampled_data(self.store, asked, self.service.options.limits, _ROWS))
 
 
 def _first(data: dict[str, Any], limit: int) -> Any:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from quintet.timeseries.blockset import BlockView
@@ -15,7 +16,7 @@ from quintet.timeseries.merge import BlockPart, HeadPart, Part, merge
 from quintet.timeseries.model import Labels, Matcher, Scan, ScanStats, series_text
 from quintet.timeseries.tombstone import erased, without_erased
 
-__all__ = ["Reading", "to_table"]
+__all__ = ["Reading", "series_columns", "to_table"]
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,21 @@ class Reading:
         """
         return Scan(*merge(self.parts, self.start, self.end), self.stats)
 
+    def portions(self, points: int) -> Iterator[Scan]:
+        """What `scan` gives, series after series, about so many points at a time; a series is never divided.
+
+        Raises:
+            CorruptionError: a chunk is damaged.
+
+        """
+        weights: dict[Labels, int] = {}
+        for part in self.parts:
+            of_series = np.bincount(part.series, part.points, len(part.labels)).tolist()
+            for labels, count in zip(part.labels, of_series, strict=True):
+                weights[labels] = weights.get(labels, 0) + int(count)
+        for chosen in _portions(weights, points):
+            yield Scan(*merge([part.only(chosen) for part in self.parts], self.start, self.end))
+
     def series(self) -> list[Labels]:
         """Series with a chunk or head that reaches into the interval."""
         return sorted({labels for part in self.parts for labels in part.labels})
@@ -84,14 +100,34 @@ def to_table(scan: Scan) -> pa.Table:
     Shapes: series dictionary<string>, as Prometheus writes it; labels dictionary<map<string, string>>;
     timestamp timestamp[ns, UTC]; value double.
     """
-    rows = pa.array(np.repeat(np.arange(len(scan.labels), dtype=np.int32), np.diff(scan.offsets)))
-    names = pa.array([series_text(labels) for labels in scan.labels], pa.string())
-    maps = pa.array([list(labels) for labels in scan.labels], pa.map_(pa.string(), pa.string()))
     return pa.table(
         {
-            "series": pa.DictionaryArray.from_arrays(rows, names),
-            "labels": pa.DictionaryArray.from_arrays(rows, maps),
+            **series_columns(scan.labels, np.diff(scan.offsets)),
             "timestamp": pa.array(scan.timestamps).cast(pa.timestamp("ns", "UTC")),
             "value": pa.array(scan.values),
         }
     )
+
+
+def series_columns(labels: Sequence[Labels], rows: npt.NDArray[np.int64]) -> dict[str, pa.Array]:
+    """The columns `series` and `labels` of a table in which series i has `rows[i]` rows."""
+    numbers = pa.array(np.repeat(np.arange(len(labels), dtype=np.int32), rows))
+    names = pa.array([series_text(one) for one in labels], pa.string())
+    maps = pa.array([list(one) for one in labels], pa.map_(pa.string(), pa.string()))
+    return {
+        "series": pa.DictionaryArray.from_arrays(numbers, names),
+        "labels": pa.DictionaryArray.from_arrays(numbers, maps),
+    }
+
+
+def _portions(weights: dict[Labels, int], points: int) -> Iterator[set[Labels]]:
+    portion: set[Labels] = set()
+    size = 0
+    for labels in sorted(weights):
+        if portion and size + weights[labels] > points:
+            yield portion
+            portion, size = set(), 0
+        portion.add(labels)
+        size += weights[labels]
+    if portion:
+        yield portion

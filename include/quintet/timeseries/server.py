@@ -8,6 +8,7 @@
 | /api/v1/labels, label/<name>/values, series, metadata | read | as in Prometheus |
 | /api/v1/status/…, rules, alerts, targets | read | as in Prometheus, for Grafana |
 | /api/v1/query_explain | read | what a query would touch |
+| /api/v1/downsample?match[]=…&start=…&end=…&step=1h&fill=none | read | aggregates by bucket of [start, end) |
 | POST /api/v1/read | read | remote read |
 | /sql?q=…&explain=1 | read | a SELECT over `points` |
 | POST /admin/flush, /admin/compact | admin | write the head as a block; merge blocks |

@@ -11,7 +11,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -19,10 +20,12 @@ import numpy as np
 import pyarrow as pa
 
 from quintet.timeseries import backup, manifest
+from quintet.timeseries.aggregates import Aggregates, bucketed, joined
 from quintet.timeseries.background import Worker
 from quintet.timeseries.blockset import BlockSet
+from quintet.timeseries.downsample import PORTION, RAW, ROWS, Fill, Touch, filled_table, whole_buckets
 from quintet.timeseries.errors import CorruptionError, StoreClosedError, StoreError, TierError
-from quintet.timeseries.head import Head
+from quintet.timeseries.head import Head, HeadView
 from quintet.timeseries.index import Postings, select
 from quintet.timeseries.intake import Intake
 from quintet.timeseries.lock import StoreLock
@@ -43,6 +46,8 @@ from quintet.timeseries.model import (
     StoreStats,
 )
 from quintet.timeseries.reading import Reading, to_table
+from quintet.timeseries.rolled import FOLDER
+from quintet.timeseries.rollups import ROLL_BATCH, Piece, Rollup, Rollups
 from quintet.timeseries.wal import EMPTY_BYTES
 
 __all__ = ["Store"]
@@ -74,6 +79,7 @@ class Store:
                 newest=newest,
             )
             self._mark_log(0)
+            self._rollups = Rollups(path, options, Store)
         except BaseException:
             self._lock_file.release()
             raise
@@ -148,17 +154,46 @@ class Store:
         if self._closed:
             raise StoreClosedError(f"the store {self.path} is closed", remedy="Open it again")
 
-    def _read(self, matchers: Sequence[Matcher], start: int, end: int) -> Reading:
+    def reading(self, matchers: Sequence[Matcher], start: int, end: int) -> Callable[[], Reading]:
+        """What plans a question on the state that the store has now, whenever it is called."""
         start, end = max(start, MIN_TIME), min(end, MAX_TIME)
         with self._lock:
             self._refuse_if_closed()
-            blocks = self._blocks.view
-            heads = [
-                head.view(select(head.postings, matchers).to_array(), start, end)
-                for head in self._heads()
-                if head.min_time < end and head.max_time >= start
+            return partial(Reading.plan, self._blocks.view, self._views(matchers, start, end), matchers, start, end)
+
+    def _read(self, matchers: Sequence[Matcher], start: int, end: int) -> Reading:
+        return self.reading(matchers, start, end)()
+
+    def _views(self, matchers: Sequence[Matcher], start: int, end: int) -> list[HeadView]:
+        """With the lock held: what is in memory."""
+        return [
+            head.view(select(head.postings, matchers).to_array(), start, end)
+            for head in self._heads()
+            if head.min_time < end and head.max_time >= start
+        ]
+
+    def _pieces(self, matchers: Sequence[Matcher], bounds: tuple[int, int], step: int) -> list[tuple[Piece, Reading]]:
+        """Who answers what of a question by buckets, all on one state of the store."""
+        with self._lock:
+            self._refuse_if_closed()
+            view = self._blocks.view
+            days = {day for head in self._heads() for day in head.days}
+            planned = [
+                (
+                    piece,
+                    piece.reading
+                    or partial(
+                        Reading.plan,
+                        view,
+                        self._views(matchers, piece.start, piece.end),
+                        matchers,
+                        piece.start,
+                        piece.end,
+                    ),
+                )
+                for piece in self._rollups.plan(bounds, step, matchers, view, days)
             ]
-        return Reading.plan(blocks, heads, matchers, start, end)
+        return [(piece, plan()) for piece, plan in planned]
 
     def _heads(self) -> list[Head]:
         return [*([self._frozen[0]] if self._frozen else []), self._intake.head]
@@ -181,6 +216,41 @@ class Store:
         timestamp timestamp[ns, UTC]; value double.
         """
         return to_table(self.scan(matchers, start, end))
+
+    def downsample(
+        self,
+        matchers: Sequence[Matcher],
+        start: int,
+        end: int,
+        step: int,
+        fill: Fill = "none",
+        *,
+        limit: int = ROWS,
+    ) -> pa.Table:
+        """Aggregates of the series that fit, one row for each bucket of `step` ns that reaches into the interval.
+
+        Shapes: as `filled_table` says, which also says what fills gaps.
+
+        Raises:
+            InputError: the step is not above 0.
+            QueryLimitError: the answer would have more than `limit` rows.
+            MatcherError, CorruptionError, TierError: as `scan`.
+
+        """
+        pieces = []
+        for piece, reading in self._pieces(matchers, whole_buckets(start, end, step), step):
+            if piece.rollup is not None:
+                pieces.append(bucketed(piece.rollup.aggregates(reading), step))
+            else:
+                pieces += [bucketed(Aggregates.of_points(scan), step) for scan in reading.portions(PORTION)]
+        return filled_table(bucketed(joined(pieces), step), step, fill, limit)
+
+    def explain_downsample(self, matchers: Sequence[Matcher], start: int, end: int, step: int) -> list[Touch]:
+        """What `downsample` would touch, in the order of time: of a rollup, or of the points; nothing is decoded."""
+        return [
+            Touch(piece.rollup.name if piece.rollup else RAW, piece.start, piece.end, reading.stats)
+            for piece, reading in self._pieces(matchers, whole_buckets(start, end, step), step)
+        ]
 
     def explain(self, matchers: Sequence[Matcher], start: int, end: int) -> ScanStats:
         """What `scan` would touch; nothing is decoded."""
@@ -223,8 +293,54 @@ class Store:
         """
         with self._maintenance:
             self.flush()  # what is deleted lies in blocks, what comes after is newer than all of them
+            unchanged = [(rollup, rollup.delete(matchers, start, end)) for rollup in self._rollups]
             concerned = self._blocks.bury(matchers, start, end)
+            for rollup, windows in unchanged:
+                rollup.believe(windows)
             return concerned
+
+    def hide_before(self, horizon: int) -> int:
+        """Take points before a time out of sight, as the retention does: rollups keep what they had of them.
+
+        The points are off the disk after the next `compact`. Returns the number of series concerned.
+        """
+        with self._maintenance:
+            self.flush()
+            self._retire(horizon)
+            return self._blocks.bury((), MIN_TIME, horizon)
+
+    def _retire(self, horizon: int) -> None:
+        """Before points go that are older: roll them up, and let that count from now on."""
+        if self._rollups:
+            self.roll_up(before=horizon)
+            for rollup in self._rollups:
+                rollup.retire(horizon)
+
+    def roll_up(self, *, before: int | None = None) -> dict[str, int]:
+        """Bring the rollups up to date for the windows (days, as a rule) after which there are points.
+
+        before: for all windows that begin before this time, ns, as well. Appends and queries go on meanwhile.
+
+        Returns windows computed, by rollup.
+
+        Raises:
+            CorruptionError: a block is damaged; what was computed before stays.
+
+        """
+        self.flush()
+        todo = self._rollups.stale(self._blocks.view, before)
+        for rollup, windows in todo:
+            for first in range(0, len(windows), ROLL_BATCH):
+                self._roll(rollup, windows[first : first + ROLL_BATCH])
+            if windows:
+                with self._maintenance:
+                    rollup.compact(least=self.options.merge_blocks)
+        return {rollup.name: len(windows) for rollup, windows in todo}
+
+    def _roll(self, rollup: Rollup, windows: Sequence[int]) -> None:
+        with self._maintenance:
+            self._refuse_if_closed()
+            rollup.roll(windows, self._blocks.view)
 
     def flush(self) -> None:
         """Write what is in memory to a block and drop its part of the log."""
@@ -262,6 +378,8 @@ class Store:
         with self._maintenance:
             self._refuse_if_closed()
             report = self._blocks.compact(least=1)
+            for rollup in self._rollups:
+                rollup.compact(least=1)
             self._recount()
             return report
 
@@ -278,6 +396,20 @@ class Store:
                 self._blocks.compact(least=self.options.merge_blocks)
             except TierError as error:  # no reason to stop writers: what lies here was compacted
                 _LOG.warning("compaction waits: %s", error)
+        self._roll_some()
+
+    def _roll_some(self) -> None:
+        """In the background: some windows at a time, as full heads wait meanwhile."""
+        for rollup, windows in self._rollups.stale(self._blocks.view, None):
+            if not windows or self._closed:
+                continue
+            try:
+                self._roll(rollup, windows[:ROLL_BATCH])
+            except (CorruptionError, TierError) as error:  # no reason to stop writers: points answer meanwhile
+                _LOG.warning("the rollup %s waits: %s", rollup.name, error)
+            else:
+                if len(windows) > ROLL_BATCH:
+                    self._worker.wake()
 
     def _recount(self) -> None:
         with self._lock:
@@ -286,12 +418,17 @@ class Store:
 
     def retain(self, now: int) -> int:
         """Remove blocks whose newest point is older than the retention before `now`; how many."""
-        if self.options.retention is None:
-            return 0
         with self._maintenance:
             self._refuse_if_closed()
-            dropped = self._blocks.drop_before(now - self.options.retention)
-            self._recount()
+            dropped = 0
+            if self.options.retention is not None:
+                horizon = now - self.options.retention
+                if (newest := self._blocks.newest_before(horizon)) is not None:
+                    self._retire(newest + 1)
+                dropped = self._blocks.drop_before(horizon)
+                self._recount()
+            for rollup in self._rollups:
+                rollup.retain(now)
             return dropped
 
     def move_tiers(self, now: int) -> int:
@@ -348,10 +485,17 @@ class Store:
                 self.flush()
                 pinned = self._blocks.pin()
             try:
-                backup.snapshot(pinned, self._fetch, Path(target))
+                backup.snapshot(pinned, self._fetch, Path(target), self._add_rollups)
             finally:
                 with self._maintenance:
                     self._blocks.unpin(pinned, remove=not self._closed)
+
+    def _add_rollups(self, target: Path) -> None:
+        """Copy the rollups to a snapshot; a window that was computed of later points is not up to date in it."""
+        with self._maintenance:
+            self._refuse_if_closed()
+            for rollup in self._rollups:
+                rollup.snapshot(target / FOLDER / rollup.name)
 
     def _fetch(self, entry: Entry, target: Path) -> None:
         self._refuse_if_closed()
@@ -370,6 +514,7 @@ class Store:
 
     def stats(self) -> StoreStats:
         """Figures for metrics and the status page."""
+        rollups = [rollup.store.stats() for rollup in self._rollups] if not self._closed else []
         with self._lock:
             self._refuse_if_closed()
             entries = self._blocks.state.entries
@@ -395,6 +540,9 @@ class Store:
                 wal_cut_bytes=replayed.cut_bytes,
                 quarantined=len(replayed.quarantined),
                 tombstones=len(self._blocks.state.tombstones),
+                rollup_points=sum(one.points_blocks for one in rollups),
+                rollup_blocks=sum(one.blocks for one in rollups),
+                rollup_bytes=sum(one.bytes_blocks for one in rollups),
                 trouble=self._intake.wal.trouble or self._worker.trouble,
                 min_time=min((low for low, _ in times), default=None),
                 max_time=max((high for _, high in times), default=None),
@@ -413,6 +561,7 @@ class Store:
             try:
                 self._mark_log(self._intake.wal.close())
                 self._blocks.close()
+                self._rollups.close()
             finally:
                 self._lock_file.release()
 

@@ -29,13 +29,13 @@ def retain(days: float | str | None = None, *, lab_file: str | None = None) -> d
 
 
 def compact(*, lab_file: str | None = None) -> dict[str, Any]:
-    """Merge blocks and take deleted points off the disk; figures before and after."""
+    """Bring rollups up to date, merge blocks, take deleted points off the disk; figures before and after."""
     with _admin(lab_file) as client:
-        client.admin("flush")
+        rolled = client.admin("roll_up")
         before = client.admin("stats")
         report = client.admin("compact")
         after = client.admin("stats")
-    return {**report, **{name: [before[name], after[name]] for name in _SIZES}}
+    return {**report, "rolled_up": rolled["windows"], **{name: [before[name], after[name]] for name in _SIZES}}
 
 
 def move_tiers(*, lab_file: str | None = None) -> dict[str, Any]:
