@@ -78,14 +78,11 @@ class Service:
         while True:
             await asyncio.sleep(self.options.care_seconds)
             try:
-                removed = await self.read(self.store.retain, time.time_ns())
-                moved = await self.read(self.store.move_tiers, time.time_ns())
+                self.counters.add("blocks_removed_total", await self.read(self.store.retain, time.time_ns()))
+                self.counters.add("blocks_moved_total", await self.read(self.store.move_tiers, time.time_ns()))
             except QuintetError as error:
                 _LOG.error("retention and tiers: %s", error)
                 self.counters.add("care_failures_total")
-            else:
-                self.counters.add("blocks_removed_total", removed)
-                self.counters.add("blocks_moved_total", moved)
 
     def close(self) -> None:
         """Wait for the threads; the store stays open."""
