@@ -20,7 +20,7 @@ from quintet.catalogue import Topic
 from quintet.cdc.database import connect
 from quintet.contracts.model import Contract, Promise
 from quintet.settings import Lab, load_lab
-from quintet.streams.clients import client_settings
+from quintet.streams.clients import bulk_reader_settings, client_settings
 from quintet.streams.producer import ContractedProducer
 from quintet.streams.registry import Registry
 from quintet.streams.topics import admin
@@ -85,17 +85,7 @@ def produce(lab: Lab, topic: str, payloads: str, count: str) -> dict[str, Any]:
 
 def consume(lab: Lab, topic: str, count: str) -> dict[str, Any]:
     """Read so many records from the beginning, as the landing of changes reads them."""
-    consumer = Consumer(
-        {
-            **client_settings(lab),
-            "group.id": "benchmark-look",
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "auto.offset.reset": "error",
-            "fetch.message.max.bytes": 4 * 1024 * 1024,
-            "queued.max.messages.kbytes": 32 * 1024,
-        }
-    )
+    consumer = Consumer({**bulk_reader_settings(lab), "group.id": "benchmark-look"})
     parts = [TopicPartition(topic, number, OFFSET_BEGINNING) for number, _ in _ends(lab, topic)]
     total, seen, size = int(count), 0, 0
     begun = time.perf_counter()
