@@ -35,7 +35,7 @@ ANSWER, PATIENCE = 30, 240
 PAUSE = 2.0
 _INSERT = (
     "insert into orders (order_id, customer_id, status, total, placed_at) select %s + g, 1 + g %% 200, 'placed', "
-    "10.00 + g %% 1000, timestamptz '2026-01-01' + g * interval '1 second' from generate_series(%s, %s) g"
+    "10.00 + g %% 1000, timestamptz '2026-01-01' + g * interval '1 second' from generate_series(%s::int, %s::int) g"
 )
 
 
