@@ -96,13 +96,16 @@ def _lab(home: Path) -> Lab:
         "postgres": {"host": "127.0.0.1", "port": 15432, "scheme": "postgresql"},
         "airflow": {"host": "127.0.0.1", "port": 1, "scheme": "http"},
         "spark_history": {"host": "127.0.0.1", "port": 1, "scheme": "http"},
+        "search": {"host": "127.0.0.1", "port": 1, "scheme": "https"},
     }
+    content["options"]["search"] = {"ca": "/ca.pem", "admin": "admin", "writer": "writer", "reader": "reader"}
     lab.file.write_text(yaml.safe_dump(content), encoding="utf-8")
     secrets = lab.file.with_name("secrets.yaml")
     names = (
         "postgres_lake",
         "postgres_shop",
         "postgres_airflow",
+        "search_writer",
         "airflow_jwt",
         "airflow_fernet",
         "airflow_secret_key",

@@ -37,6 +37,13 @@ def test_the_connections_are_those_of_the_lab(backend: LabSecretsBackend) -> Non
     assert found["postgres_default"].login == "lake"
     assert (found["trino_default"].port, found["trino_default"].login) == (1, "quintet")
     assert found["spark_default"].host == "local[2]"
+    search = found["search_default"]
+    assert (search.conn_type, search.login, search.password) == (
+        "opensearch",
+        "writer",
+        "secret of search_writer: a/b@c",
+    )
+    assert search.extra_dejson == {"use_ssl": True, "verify_certs": True, "ca_certs": "/ca.pem"}
 
 
 def test_other_connections_are_left_to_the_next_backend(backend: LabSecretsBackend) -> None:

@@ -34,9 +34,14 @@ def test_no_port_is_given_twice_and_profiles_name_existing_ones() -> None:
     assert [port for profile in PROFILES.values() for port in profile.get("ports", []) if port not in PORTS] == []
 
 
-def test_the_services_of_streaming_fit_into_what_it_declares() -> None:
-    declared = sum(service["memory_mb"] for service in SERVICES if service["profile"] == "streaming")
-    assert declared <= PROFILES["streaming"]["memory_mb"] <= STREAMING_MB
+@pytest.mark.parametrize("profile", ["streaming", "search"])
+def test_the_services_of_a_profile_fit_into_what_it_declares(profile: str) -> None:
+    declared = sum(service["memory_mb"] for service in SERVICES if service["profile"] == profile)
+    assert 0 < declared <= PROFILES[profile]["memory_mb"]
+
+
+def test_streams_fit_into_what_they_may_hold_together() -> None:
+    assert PROFILES["streaming"]["memory_mb"] <= STREAMING_MB
 
 
 @pytest.mark.parametrize(
@@ -50,6 +55,7 @@ def test_the_services_of_streaming_fit_into_what_it_declares() -> None:
                 "endpoints": {"kafka", "registry", "connect", "flink", "flink_sql_gateway"},
             },
         ),
+        ("search", {"environments": {"search"}, "endpoints": {"search", "redis"}}),
     ],
 )
 def test_the_lab_file_names_what_the_profiles_bring_and_no_more(

@@ -50,6 +50,19 @@ def _trino(lab: Lab) -> dict[str, Any]:
     }
 
 
+def _search(lab: Lab) -> dict[str, Any]:
+    door = lab.endpoint("search")
+    options = lab.options["search"]
+    return {
+        "conn_type": "opensearch",
+        "host": door.host,
+        "port": door.port,
+        "login": options["writer"],
+        "password": lab.secret(f"search_{options['writer']}"),
+        "extra": {"use_ssl": True, "verify_certs": True, "ca_certs": options["ca"]},
+    }
+
+
 def _spark(lab: Lab) -> dict[str, Any]:
     try:
         master = str(lab.options["spark"]["master"])
@@ -65,6 +78,7 @@ CONNECTIONS: Mapping[str, Callable[[Lab], dict[str, Any]]] = {
     "postgres_shop": _postgres("shop"),
     "trino_default": _trino,
     "spark_default": _spark,
+    "search_default": _search,
 }
 
 

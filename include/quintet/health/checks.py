@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import httpx
 
 from quintet import alerts
 from quintet.errors import QuintetError
+from quintet.health.stores import ask_redis, ask_search
 from quintet.health.supervision import service_manager
 from quintet.lake.trino import connect, query
 from quintet.settings import Lab, Service
@@ -54,6 +55,9 @@ def examine(lab: Lab) -> Iterator[Check]:
             yield _door(lab, service)
     if "trino" in lab.endpoints:
         yield _trino(lab)
+    for name, ask in (("search", ask_search), ("redis", ask_redis)):
+        if name in lab.endpoints:
+            yield _used(f"{name} lets its user in", ask, lab)
     yield from _airflow(lab)
 
 
@@ -96,6 +100,13 @@ def _trino(lab: Lab) -> Check:
     except QuintetError as error:
         return Check("trino reads the lake", False, error.message, "Read: quintet logs trino")
     return Check("trino reads the lake", True, f"{count} bronze lines")
+
+
+def _used(name: str, ask: Callable[[Lab, float], str], lab: Lab) -> Check:
+    try:
+        return Check(name, True, ask(lab, TIMEOUT))
+    except QuintetError as error:
+        return Check(name, False, error.message, error.remedy)
 
 
 def _airflow(lab: Lab) -> Iterator[Check]:

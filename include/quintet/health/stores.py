@@ -1,0 +1,71 @@
+"""Doors that want more than a connection: search behind TLS and a password, Redis behind a user."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+
+import httpx
+
+from quintet.errors import QuintetError
+from quintet.settings import Lab
+
+__all__ = ["ask_redis", "ask_search"]
+
+#: Colours of a cluster that answers everything; yellow lacks copies only.
+USABLE = frozenset({"green", "yellow"})
+#: Longest line of Redis' answer to a greeting, in bytes.
+LINE = 512
+
+
+def ask_search(lab: Lab, timeout: float) -> str:
+    """Say how the search cluster is, as the user who searches.
+
+    Raises:
+        QuintetError: it does not answer, lets the user not in, or lacks shards.
+
+    """
+    door, options = lab.endpoint("search"), lab.options["search"]
+    user = options["reader"]
+    try:
+        trusted = ssl.create_default_context(cafile=options["ca"])
+        answer = httpx.get(
+            f"{door.url}/_cluster/health",
+            auth=(user, lab.secret(f"search_{user}")),
+            verify=trusted,
+            timeout=timeout,
+            trust_env=False,
+        )
+        answer.raise_for_status()
+        told = answer.json()
+        colour, nodes = told["status"], told["number_of_nodes"]
+    except (OSError, httpx.HTTPError, ValueError, KeyError) as error:
+        raise QuintetError(f"{door.url}: {error}", remedy="Read: quintet logs search") from error
+    said = f"{colour}, nodes: {nodes}"
+    if colour not in USABLE:
+        raise QuintetError(f"{said}: shards are missing", remedy="Read: quintet logs search")
+    return said
+
+
+def ask_redis(lab: Lab, timeout: float) -> str:
+    """Say that Redis answers a user.
+
+    Raises:
+        QuintetError: it does not answer, or lets the user not in.
+
+    """
+    door, user = lab.endpoint("redis"), lab.options["redis"]["user"]
+    try:
+        with socket.create_connection((door.host, door.port), timeout=timeout) as connection:
+            connection.sendall(f"AUTH {user} {lab.secret(f'redis_{user}')}\r\nPING\r\n".encode())
+            said = b""
+            while said.count(b"\r\n") < 2 and not said.startswith(b"-") and len(said) < LINE:
+                part = connection.recv(LINE)
+                if not part:
+                    break
+                said += part
+    except OSError as error:
+        raise QuintetError(f"{door.url}: {error}", remedy="Read: quintet logs redis") from error
+    if said != b"+OK\r\n+PONG\r\n":
+        raise QuintetError(f"{door.url}: {said.decode(errors='replace').strip()}", remedy="Read: quintet logs redis")
+    return f"answers the user {user}"
