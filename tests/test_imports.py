@@ -19,6 +19,12 @@ ENTRY_FOLDERS = ("dags", "plugins", "spark_jobs")
 VAGUE = {"common", "helper", "helpers", "manager", "managers", "misc", "tools", "util", "utils"}
 #: Modules whose functions take and give Spark data frames.
 ON_SPARK = {
+    "quintet.ecommerce.batch.events",
+    "quintet.ecommerce.batch.figures",
+    "quintet.ecommerce.batch.gate",
+    "quintet.ecommerce.batch.publish",
+    "quintet.ecommerce.batch.records",
+    "quintet.ecommerce.batch.sessions",
     "quintet.lakehouse.balance",
     "quintet.lakehouse.dimensions",
     "quintet.lakehouse.gate",

@@ -1,4 +1,4 @@
-"""Landing of changes: topics into the change log, every record once.
+"""Landing of topics into a log in Delta, every record once: `land` for captured changes, `land_topics` for others.
 
 Each landing is one Delta commit that carries, for every partition it read, the application transaction
 `<topic>/<partition>` with the offset it goes on from, and the number of the landing. What the log holds and where
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,21 +23,21 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
-from quintet.catalogue import ChangeSource, SourceTable, Table
+from quintet.catalogue import ChangeSource, Table, Topic
 from quintet.cdc.changelog import BATCH
 from quintet.cdc.errors import CaptureError, ChangeError
-from quintet.cdc.records import Change, Decoder
+from quintet.cdc.records import Decoder
 from quintet.contracts import Contract, ContractError
 from quintet.contracts.avro import require
 from quintet.errors import ServiceDownError
 from quintet.lake.errors import LandingError
 from quintet.lake.tables import arrow_schema, delta_path
 from quintet.settings import Lab
-from quintet.streams.clients import client_settings, servers
+from quintet.streams.clients import bulk_reader_settings, servers
 from quintet.streams.deadletters import DeadLetters
 from quintet.streams.registry import Registry
 
-__all__ = ["Landed", "land"]
+__all__ = ["Landed", "Source", "judge_by", "land", "land_topics"]
 
 #: Records of one commit at most: they are held in memory.
 COMMIT_RECORDS = 100_000
@@ -46,6 +46,21 @@ ANSWER, SILENCE = 20, 60
 _ATTEMPTS = 5
 _CHUNK = 5000
 _WRITER = WriterProperties(compression="ZSTD", compression_level=3)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is landed: topics, the rows that their records make, and the command that makes and fills the topics.
+
+    `row` gives the columns of the log for a record, the first of them what it is counted by, but for the last column,
+    the number of the landing; None for a record that is nothing. It raises ChangeError for one that cannot be read, and
+    ContractError for one that breaks its contract.
+    """
+
+    group: str
+    topics: Sequence[Topic]
+    row: Callable[[Message], Sequence[Any] | None]
+    command: str
 
 
 @dataclass
@@ -92,43 +107,16 @@ def land(
         LandingError: others write the change log without end.
 
     """
-    begun = time.monotonic()
-    done = Landed()
-    with _Topics(lab, source, contracts, done, release) as topics:
-        failures = 0
-        while True:
-            delta = DeltaTable(delta_path(lab, table))
-            rows = topics.read(delta.transaction_version, limit)
-            if not rows.moved:
-                break
-            try:
-                _commit(delta, table, rows)
-            except CommitFailedError as error:
-                failures += 1
-                if failures >= _ATTEMPTS:
-                    raise LandingError(
-                        f"the change log {table.full_name} is written by others without end", remedy="Run again"
-                    ) from error
-                continue
-            done.changes += rows.counts
-            done.tombstones += rows.tombstones
-            done.commits += 1
-    done.seconds = time.monotonic() - begun
-    return done
+    decoder = Decoder(Registry.of(lab), judge_by(contracts))
+    names = {entry.topic.name: entry.name for entry in source.tables}
 
-
-class _Rows:
-    """Rows of one commit, column by column, and where each partition goes on."""
-
-    def __init__(self) -> None:
-        self.columns: list[list[Any]] = [[] for _ in range(12)]
-        self.counts: Counter[str] = Counter()
-        self.tombstones = 0
-        self.moved: dict[str, int] = {}
-
-    def add(self, table: SourceTable, message: Message, change: Change) -> None:
-        row = (
-            table.name,
+    def row(message: Message) -> Sequence[Any] | None:
+        value = message.value()
+        if value is None:
+            return None  # for the topic's compaction: the deletion before it said the same
+        change = decoder.change(message.topic(), message.key(), value)
+        return (
+            names[message.topic()],
             change.operation,
             change.key,
             change.row,
@@ -141,45 +129,84 @@ class _Rows:
             message.partition(),
             message.offset(),
         )
-        for column, value in zip(self.columns, row, strict=True):
-            column.append(value)
-        self.counts[table.name] += 1
+
+    topics = [entry.topic for entry in source.tables]
+    wanted = Source(f"{source.project}-land-changes", topics, row, "quintet run lakehouse --cdc")
+    return land_topics(lab, wanted, table, release=release, limit=limit)
+
+
+def land_topics(
+    lab: Lab, source: Source, table: Table, *, release: Collection[str] = (), limit: int = COMMIT_RECORDS
+) -> Landed:
+    """Land everything that is in the topics when this begins, in commits of so many records. Raises as `land`."""
+    begun = time.monotonic()
+    done = Landed()
+    with _Topics(lab, source, done, release) as topics:
+        failures = 0
+        while True:
+            delta = DeltaTable(delta_path(lab, table))
+            rows = topics.read(delta.transaction_version, limit)
+            if not rows.moved:
+                break
+            try:
+                _commit(delta, table, rows)
+            except CommitFailedError as error:
+                failures += 1
+                if failures >= _ATTEMPTS:
+                    raise LandingError(
+                        f"the log {table.full_name} is written by others without end", remedy="Run again"
+                    ) from error
+                continue
+            done.changes += rows.counts
+            done.tombstones += rows.tombstones
+            done.commits += 1
+    done.seconds = time.monotonic() - begun
+    return done
+
+
+def judge_by(contracts: Mapping[str, Contract]) -> Callable[[str, Any], None]:
+    """What a decoder tells of each new schema: it must keep the contract of its topic, where that has one."""
+
+    def judge(topic: str, schema: Any) -> None:
+        if topic in contracts:
+            require(contracts[topic], schema)
+
+    return judge
+
+
+class _Rows:
+    """Rows of one commit, and where each partition goes on."""
+
+    def __init__(self) -> None:
+        self.rows: list[Sequence[Any]] = []
+        self.counts: Counter[str] = Counter()
+        self.tombstones = 0
+        self.moved: dict[str, int] = {}
+
+    def add(self, row: Sequence[Any]) -> None:
+        self.rows.append(row)
+        self.counts[row[0]] += 1
 
     def __len__(self) -> int:
-        return len(self.columns[0])
+        return len(self.rows)
 
 
 class _Topics:
-    """Reads the topics of a source up to where they ended at the beginning."""
+    """Reads topics up to where they ended at the beginning."""
 
-    def __init__(
-        self,
-        lab: Lab,
-        source: ChangeSource,
-        contracts: Mapping[str, Contract],
-        done: Landed,
-        release: Collection[str],
-    ) -> None:
-        self._tables = {table.topic.name: table for table in source.tables}
-        self._contracts = contracts
+    def __init__(self, lab: Lab, source: Source, done: Landed, release: Collection[str]) -> None:
+        self._source = source
+        self._topics = {topic.name: topic for topic in source.topics}
         self._done = done
         self._release = frozenset(release)
         self._where = servers(lab)
         self._consumer = Consumer(
             {
-                **client_settings(lab),
-                "group.id": f"{source.project}-land-changes",
-                "enable.auto.commit": False,
+                **bulk_reader_settings(lab),
+                "group.id": source.group,
                 "enable.partition.eof": True,
-                # What a transaction that was given up wrote is never seen.
-                "isolation.level": "read_committed",
-                # A place that the topic does not have is an error, not the beginning.
-                "auto.offset.reset": "error",
-                "fetch.message.max.bytes": 4 * 1024 * 1024,
-                "queued.max.messages.kbytes": 32 * 1024,
             }
         )
-        self._decoder = Decoder(Registry.of(lab), self._judge)
         self._dead = DeadLetters(lab)
         self._ends: dict[tuple[str, int], int] = {}
 
@@ -195,14 +222,14 @@ class _Topics:
         self._consumer.close()
 
     def read(self, begin: Callable[[str], int | None], limit: int) -> _Rows:
-        """Rows from where the change log says, as many as the limit at most; nothing moved: all is read."""
+        """Rows from where the log says, as many as the limit at most; nothing moved: all is read."""
         rows, positions = _Rows(), {}
         for (topic, partition), end in self._ends.items():
             place = begin(f"{topic}/{partition}") or 0
             if place > end:
                 raise CaptureError(
-                    f"the change log has {topic}/{partition} up to {place}, the topic ends at {end}: it was made anew",
-                    remedy="Empty the project and let the changes land again: quintet run lakehouse --cdc --fresh",
+                    f"the log has {topic}/{partition} up to {place}, the topic ends at {end}: it was made anew",
+                    remedy=f"Empty the project and let the records land again: {self._source.command} --fresh",
                 )
             if place < end and topic not in self._done.held:
                 positions[topic, partition] = place
@@ -265,34 +292,28 @@ class _Topics:
                     open_parts.discard(part)
 
     def _take(self, rows: _Rows, message: Message) -> None:
-        table = self._tables[message.topic()]
-        value = message.value()
-        if value is None:
-            rows.tombstones += 1  # for the topic's compaction: the deletion before it said the same
-            return
         try:
-            change = self._decoder.change(message.topic(), message.key(), value)
+            row = self._source.row(message)
         except ChangeError as error:
             self._put_aside(message, error.reason, error.message)
             return
-        rows.add(table, message, change)
+        if row is None:
+            rows.tombstones += 1
+        else:
+            rows.add(row)
 
     def _put_aside(self, message: Message, reason: str, detail: str) -> None:
-        topic = self._tables[message.topic()].topic
+        topic = self._topics[message.topic()]
         self._dead.put(topic, message, reason=reason, detail=detail)
         self._done.dead_letters[f"{topic.name}: {reason}"] += 1
-
-    def _judge(self, topic: str, schema: Any) -> None:
-        if topic in self._contracts:
-            require(self._contracts[topic], schema)
 
     def _find_ends(self) -> dict[tuple[str, int], int]:
         found: dict[tuple[str, int], int] = {}
         try:
             known = self._consumer.list_topics(timeout=ANSWER).topics
-            for topic in self._tables:
+            for topic in self._topics:
                 if topic not in known:
-                    raise CaptureError(f"there is no topic {topic}", remedy="Run: quintet run lakehouse --cdc")
+                    raise CaptureError(f"there is no topic {topic}", remedy=f"Run: {self._source.command}")
                 for number in known[topic].partitions:
                     _, end = self._consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=ANSWER)
                     found[topic, number] = end
@@ -306,7 +327,8 @@ class _Topics:
 def _commit(delta: DeltaTable, table: Table, rows: _Rows) -> None:
     number = (delta.transaction_version(BATCH) or 0) + 1
     schema = arrow_schema(table)
-    columns = [*rows.columns, [number] * len(rows)]
+    columns: list[Sequence[Any]] = list(zip(*rows.rows, strict=True)) or [()] * (len(schema) - 1)
+    columns.append([number] * len(rows))
     arrays = [_array(values, kind.type) for values, kind in zip(columns, schema, strict=True)]
     guards = [Transaction(BATCH, number), *(Transaction(name, place) for name, place in rows.moved.items())]
     write_deltalake(
@@ -318,7 +340,7 @@ def _commit(delta: DeltaTable, table: Table, rows: _Rows) -> None:
     )
 
 
-def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
+def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     if pa.types.is_timestamp(kind):
         return pa.array(values, pa.int64()).cast(kind)
     return pa.array(values, kind)

@@ -93,10 +93,25 @@ class Decoder:
         key_form, _, key_row = self._read(key)
         if not form.is_change or envelope["op"] not in _OPERATIONS:
             raise ChangeError("no-change", f"the value is no change of a row: operation {envelope.get('op')}")
+        self._tell(topic, number, form)
+        return _change(form, number, key_form.as_json(key_row), envelope)
+
+    def record(self, topic: str, value: bytes) -> tuple[int, dict[str, Any]]:
+        """Number of its schema, and the fields of a record that is no change, as Python holds them.
+
+        Raises:
+            ChangeError: it is no record; its reason: malformed, unknown-schema.
+            ServiceDownError: the registry does not answer.
+
+        """
+        form, number, row = self._read(value)
+        self._tell(topic, number, form)
+        return number, row
+
+    def _tell(self, topic: str, number: int, form: _Form) -> None:
         if self._on_schema is not None and (topic, number) not in self._told:
             self._on_schema(topic, form.schema)
             self._told.add((topic, number))
-        return _change(form, number, key_form.as_json(key_row), envelope)
 
     def _read(self, data: bytes) -> tuple[_Form, int, dict[str, Any]]:
         if len(data) < HEAD.size or data[0] != 0:
