@@ -43,7 +43,7 @@ def test_the_connections_are_those_of_the_lab(backend: LabSecretsBackend) -> Non
         "writer",
         "secret of search_writer: a/b@c",
     )
-    assert search.extra_dejson == {"use_ssl": True, "verify_certs": True, "ca_certs": "/ca.pem"}
+    assert search.extra_dejson == {"use_ssl": True, "verify_certs": True}
 
 
 def test_other_connections_are_left_to_the_next_backend(backend: LabSecretsBackend) -> None:
