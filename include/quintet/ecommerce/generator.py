@@ -38,7 +38,7 @@ from quintet.ecommerce.simulation import Piece, Scale, Simulation
 from quintet.ecommerce.tables import EVENTS, MALFORMED_SCHEMA, STRANGE, Texts, event_schema
 from quintet.ecommerce.texts import catalogue_tables
 from quintet.ecommerce.truth import BATCH, FILE_NAME, FOLDER, VIEWS, Recorder, Truth
-from quintet.errors import InputError
+from quintet.generated import poison_of, refuse_days, refuse_filled
 
 __all__ = ["Scale", "generate", "moment_ms", "repair", "run", "write_catalogue", "write_truth"]
 
@@ -83,11 +83,9 @@ def generate(
         InputError: the folder holds files already, or the poison day lies outside.
 
     """
-    if days < 1 or (poison_day is not None and not 1 <= poison_day <= days):
-        raise InputError(f"there is no day {poison_day or days} in {days} days", remedy="Count days from 1")
+    refuse_days(days, poison_day)
     folder = out / EVENTS
-    if folder.exists() and any(folder.iterdir()):
-        raise InputError(f"the folder {out} holds an input already", remedy="Name an empty folder or remove it first")
+    refuse_filled(out, folder)
     begin = moment_ms(start)
     simulation = Simulation(seed, begin, begin + days * DAY_MS, scale or Scale())
     texts, recorder = Texts(simulation.shop), Recorder()
@@ -155,9 +153,7 @@ def repair(out: Path) -> list[Path]:
         InputError: the input has no poison day.
 
     """
-    poison = Truth.read(out / FILE_NAME).poison
-    if poison is None:
-        raise InputError(f"the input in {out} has no poison day", remedy="Generate one with --poison-day")
+    poison = poison_of(out, Truth.read(out / FILE_NAME).poison)
     places = [out / EVENTS / str(poison["day"]) / str(name) for name in poison["files"]]
     for place in places:
         shutil.copyfile(out / "repaired" / str(poison["day"]) / place.name, place)

@@ -6,9 +6,8 @@ the speed view and the batch view.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,12 @@ from quintet.ecommerce.columns import Columns, joined, length, taken
 from quintet.ecommerce.defects import MALFORMED, reason_of
 from quintet.ecommerce.definitions import KINDS, LATENESS_MS
 from quintet.ecommerce.simulation import Piece
-from quintet.errors import VerifyError
+from quintet.generated import FILE_NAME, read_truth, write_truth
 
 __all__ = ["BATCH", "FILE_NAME", "FOLDER", "SPEED", "VIEWS", "Recorder", "Truth"]
 
-FORMAT = 1
-#: Name of the truth in an input folder, and of the folder of its tables.
-FILE_NAME, FOLDER = "truth.json", "truth"
+#: Name of the folder of its tables in an input folder.
+FOLDER = "truth"
 SPEED, BATCH = VIEWS = ("speed", "batch")
 #: What tables need of an event; the rest is let go.
 _KEPT = {
@@ -65,8 +63,7 @@ class Truth:
 
     def write(self, path: Path) -> None:
         """Write as JSON, the same bytes for the same truth."""
-        text = json.dumps({"format": FORMAT, **asdict(self), "expect": self.expect}, indent=1, sort_keys=True)
-        path.write_text(text + "\n", encoding="utf-8")
+        write_truth(path, self, expect=self.expect)
 
     @classmethod
     def read(cls, path: Path) -> Truth:
@@ -76,18 +73,12 @@ class Truth:
             VerifyError: the file is absent, unreadable or of another form.
 
         """
-        remedy = "Generate the input again: quintet generate ecommerce"
-        try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise VerifyError(f"the truth file {path} cannot be read ({error})", remedy=remedy) from error
-        if not isinstance(raw, dict) or raw.pop("format", None) != FORMAT:
-            raise VerifyError(f"the truth file {path} is not of form {FORMAT}", remedy=remedy)
-        raw.pop("expect", None)
-        try:
+
+        def made(raw: dict[str, Any]) -> Truth:
+            raw.pop("expect", None)
             return cls(**{**raw, "sales": tuple(raw["sales"])})
-        except (KeyError, TypeError) as error:
-            raise VerifyError(f"the truth file {path} is damaged ({error})", remedy=remedy) from error
+
+        return read_truth(path, "ecommerce", made)
 
 
 class Recorder:

@@ -31,7 +31,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from random import Random
 
-from quintet.errors import InputError
+from quintet.generated import poison_of, refuse_days, refuse_filled
 from quintet.lakehouse.population import HOME, Customer, Product, Shop
 from quintet.lakehouse.truth import FILE_NAME, Truth, money
 
@@ -112,10 +112,8 @@ def generate(
         InputError: the folder holds files already, or the poison day lies outside.
 
     """
-    if days < 1 or (poison_day is not None and not 1 <= poison_day <= days):
-        raise InputError(f"there is no day {poison_day or days} in {days} days", remedy="Count days from 1")
-    if (out / "by_day").exists() and any((out / "by_day").iterdir()):
-        raise InputError(f"the folder {out} holds an input already", remedy="Name an empty folder or remove it first")
+    refuse_days(days, poison_day)
+    refuse_filled(out, out / "by_day")
     run = _Generator(out, days=days, seed=seed, start=start, scale=scale or Scale(), poison_day=poison_day)
     for day in range(days):
         run.write_day(day)
@@ -128,9 +126,7 @@ def generate(
 
 def repair(out: Path) -> Path:
     """Put the repaired file in the place of the poisoned one; the path of the file."""
-    poison = Truth.read(out / FILE_NAME).poison
-    if poison is None:
-        raise InputError(f"the input in {out} has no poison day", remedy="Generate one with --poison-day")
+    poison = poison_of(out, Truth.read(out / FILE_NAME).poison)
     place = out / "by_day" / str(poison["file"])
     shutil.copyfile(out / "repaired" / poison["file"], place)
     return place

@@ -24,19 +24,15 @@ by trade date. By file: `bronze_lines`, `silver_lines`, `exact_duplicates`, `bus
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from quintet.errors import VerifyError
+from quintet.generated import FILE_NAME, read_truth, write_truth
 
 __all__ = ["FILE_NAME", "UNITS", "Truth", "money"]
 
-FORMAT = 1
-#: Name of the truth in an input folder.
-FILE_NAME = "truth.json"
 #: Money is counted in these parts of a pound.
 UNITS = 10_000
 
@@ -58,8 +54,7 @@ class Truth:
 
     def write(self, path: Path) -> None:
         """Write as JSON, the same bytes for the same truth."""
-        text = json.dumps({"format": FORMAT, **asdict(self)}, indent=1, sort_keys=True)
-        path.write_text(text + "\n", encoding="utf-8")
+        write_truth(path, self)
 
     @classmethod
     def read(cls, path: Path) -> Truth:
@@ -69,20 +64,7 @@ class Truth:
             VerifyError: the file is absent, unreadable or of another form.
 
         """
-        try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise VerifyError(
-                f"the truth file {path} cannot be read ({error})", remedy="Generate the input again: quintet generate"
-            ) from error
-        if not isinstance(raw, dict) or raw.pop("format", None) != FORMAT:
-            raise VerifyError(f"the truth file {path} is not of form {FORMAT}", remedy="Generate the input again")
-        try:
-            return cls(**raw)
-        except TypeError as error:
-            raise VerifyError(
-                f"the truth file {path} is damaged ({error})", remedy="Generate the input again"
-            ) from error
+        return read_truth(path, "lakehouse", lambda raw: cls(**raw))
 
 
 def money(units: int) -> str:

@@ -35,7 +35,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from random import Random
 
-from quintet.errors import InputError
+from quintet.generated import poison_of, refuse_days, refuse_filled
 from quintet.timeseries.truth import FILE_NAME, SeriesTruth, Truth
 
 __all__ = ["Scale", "generate", "repair"]
@@ -115,18 +115,14 @@ def generate(
         InputError: the folder holds files already, or the poison day lies outside.
 
     """
-    if days < 1 or (poison_day is not None and not 1 <= poison_day <= days):
-        raise InputError(f"there is no day {poison_day or days} in {days} days", remedy="Count days from 1")
-    if (out / "by_day").exists() and any((out / "by_day").iterdir()):
-        raise InputError(f"the folder {out} holds an input already", remedy="Name an empty folder or remove it first")
+    refuse_days(days, poison_day)
+    refuse_filled(out, out / "by_day")
     return _Factory(out, days, seed, start, scale or Scale()).run(poison_day)
 
 
 def repair(out: Path) -> Path:
     """Put the repaired file in the place of the poisoned one; the path of the file."""
-    poison = Truth.read(out / FILE_NAME).poison
-    if poison is None:
-        raise InputError(f"the input in {out} has no poison day", remedy="Generate one with --poison-day")
+    poison = poison_of(out, Truth.read(out / FILE_NAME).poison)
     place = out / "by_day" / str(poison["file"])
     shutil.copyfile(out / "repaired" / str(poison["file"]), place)
     return place

@@ -7,19 +7,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from quintet.errors import VerifyError
+from quintet.generated import FILE_NAME, read_truth, write_truth
 
 __all__ = ["FILE_NAME", "SeriesTruth", "Truth"]
-
-FORMAT = 1
-#: Name of the truth in an input folder.
-FILE_NAME = "truth.json"
 
 
 @dataclass
@@ -73,8 +68,7 @@ class Truth:
 
     def write(self, path: Path) -> None:
         """Write as JSON, the same bytes for the same truth."""
-        text = json.dumps({"format": FORMAT, **asdict(self)}, indent=1, sort_keys=True)
-        path.write_text(text + "\n", encoding="utf-8")
+        write_truth(path, self)
 
     @classmethod
     def read(cls, path: Path) -> Truth:
@@ -84,18 +78,12 @@ class Truth:
             VerifyError: the file is absent, unreadable or of another form.
 
         """
-        remedy = "Generate the input again: quintet generate timeseries"
-        try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise VerifyError(f"the truth file {path} cannot be read ({error})", remedy=remedy) from error
-        if not isinstance(raw, dict) or raw.pop("format", None) != FORMAT:
-            raise VerifyError(f"the truth file {path} is not of form {FORMAT}", remedy=remedy)
-        try:
+
+        def made(raw: dict[str, Any]) -> Truth:
             series = {
                 metric: {labels: SeriesTruth(**facts) for labels, facts in found.items()}
                 for metric, found in raw.pop("series").items()
             }
             return cls(series=series, **raw)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise VerifyError(f"the truth file {path} is damaged ({error})", remedy=remedy) from error
+
+        return read_truth(path, "timeseries", made)
