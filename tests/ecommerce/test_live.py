@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("numpy", reason="the streaming environment has it")
 pytest.importorskip("confluent_kafka", reason="the streaming environment has it")
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+from topic_content import messages_of
 
 from kafka_server import kafka_server
 from labs import lab_below
@@ -66,30 +66,14 @@ def run(lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
     return program
 
 
-def times_of(lab: Lab, topic: str, partitions: int) -> list[int]:
+def times_of(lab: Lab) -> list[int]:
+    """Times of all records of the shop's topics."""
     door = lab.endpoint("kafka")
-    consumer = Consumer(
-        {
-            "bootstrap.servers": f"{door.host}:{door.port}",
-            "group.id": "test",
-            "enable.partition.eof": True,
-            "log_level": 0,
-        }
-    )
-    found, open_ends = [], set(range(partitions))
-    consumer.assign([TopicPartition(topic, part, OFFSET_BEGINNING) for part in open_ends])
-    try:
-        while open_ends:
-            message = consumer.poll(20)
-            assert message is not None, "the broker is silent"
-            if message.error() is None:
-                found.append(message.timestamp()[1])
-            else:
-                assert message.error().code() == KafkaError._PARTITION_EOF
-                open_ends.discard(message.partition())
-    finally:
-        consumer.close()
-    return found
+    return [
+        message.timestamp()[1]
+        for topic in EVENT_TOPICS.values()
+        for message in messages_of(f"{door.host}:{door.port}", topic.name, topic.partitions)
+    ]
 
 
 def test_an_open_shop_sends_at_its_time_what_its_truth_says_and_an_input_can_follow(
@@ -101,15 +85,14 @@ def test_an_open_shop_sends_at_its_time_what_its_truth_says_and_an_input_can_fol
     truth = Truth.read(tmp_path / FILE_NAME)
     assert told["expect"] == truth.expect
     assert told["records"] == truth.expect["records"] + truth.expect["malformed"] > 500
-    sent = [at for topic in EVENT_TOPICS.values() for at in times_of(lab, topic.name, topic.partitions)]
+    sent = times_of(lab)
     assert len(sent) == told["records"]
     assert before < truth.begin <= min(sent) <= max(sent) < truth.end < after + 1000
     assert {path.stem for path in (tmp_path / "catalogue").iterdir()} >= {"products", "judgements", "price_changes"}
 
     replayed = run("--input", str(small[0]))
     assert replayed["records"] == small[1].expect["records"] + small[1].expect["malformed"]
-    both = sum(len(times_of(lab, topic.name, topic.partitions)) for topic in EVENT_TOPICS.values())
-    assert both == told["records"] + replayed["records"]
+    assert len(times_of(lab)) == told["records"] + replayed["records"]
     assert set(Answers.numbers) == {s for topic in EVENT_TOPICS.values() for s in (topic.subject, topic.key_subject)}
 
 

@@ -13,8 +13,9 @@ import pytest
 
 pytest.importorskip("numpy", reason="the streaming environment has it")
 pytest.importorskip("confluent_kafka", reason="the streaming environment has it")
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
+from topic_content import messages_of
 
 from kafka_server import kafka_server
 from quintet.catalogue.ecommerce import EVENT_TOPICS
@@ -45,32 +46,6 @@ def topics(servers: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return own
 
 
-def everything(servers: str, topic: str) -> list[Any]:
-    consumer = Consumer(
-        {
-            "bootstrap.servers": servers,
-            "group.id": "test",
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "log_level": 0,
-        }
-    )
-    found, open_ends = [], set(range(PARTITIONS))
-    consumer.assign([TopicPartition(topic, part, OFFSET_BEGINNING) for part in open_ends])
-    try:
-        while open_ends:
-            message = consumer.poll(20)
-            assert message is not None, "the broker is silent"
-            if message.error() is None:
-                found.append(message)
-            else:
-                assert message.error().code() == KafkaError._PARTITION_EOF
-                open_ends.discard(message.partition())
-    finally:
-        consumer.close()
-    return found
-
-
 def test_all_records_arrive_once_with_their_times_and_the_order_of_their_keys(
     small: tuple[Path, Truth], servers: str, topics: dict[str, Any]
 ) -> None:
@@ -95,7 +70,7 @@ def test_all_records_arrive_once_with_their_times_and_the_order_of_their_keys(
     assert sent == small[1].expect["records"] + small[1].expect["malformed"]
     for topic in topics.values():
         expected = [row for rows in made for row in rows if row[0] == topic.name]
-        found = everything(servers, topic.name)
+        found = messages_of(servers, topic.name, PARTITIONS)
         assert Counter((m.key(), m.value(), m.timestamp()[1]) for m in found) == Counter(row[1:] for row in expected)
         of_key: dict[bytes | None, set[int]] = {}
         for message in found:
