@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import fastavro
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from deltalake import DeltaTable
 
 from quintet.catalogue import ChangeSource, SourceTable, Table
@@ -24,7 +24,8 @@ from quintet.cdc.connect import Connect
 from quintet.cdc.errors import CaptureError
 from quintet.cdc.landing import land
 from quintet.cdc.signals import wait_until_captured
-from quintet.contracts import Contract
+from quintet.contracts import Contract, ContractError
+from quintet.errors import ServiceDownError
 from quintet.lake.tables import delta_path
 from quintet.settings import Lab
 from quintet.streams.clients import client_settings
@@ -32,8 +33,8 @@ from quintet.streams.registry import HEAD, Registry
 
 __all__ = ["Recovered", "recover"]
 
-#: Seconds: until a connector has stopped, until tables are read again, for one answer of the broker.
-STOP, SNAPSHOT, ANSWER = 120, 1800.0, 60
+#: Seconds: until a connector has stopped, until tables are read again, for one answer of the broker, for a transaction.
+STOP, SNAPSHOT, ANSWER, TRANSACTION = 120, 1800.0, 60, 600
 #: Header of a record that no transaction of the source wrote.
 WHY = "quintet.reason"
 
@@ -61,6 +62,7 @@ def recover(lab: Lab, source: ChangeSource, log: Table, contracts: Mapping[str, 
 
     Raises:
         CaptureError: the connector does not stop, or does not start again.
+        ContractError: a topic is held; what has gone from its table is not deleted.
         ServiceDownError: a service does not answer.
 
     """
@@ -78,7 +80,16 @@ def recover(lab: Lab, source: ChangeSource, log: Table, contracts: Mapping[str, 
     start = slots.position(lab, source)
     connector.deploy(lab, source)
     wait_until_captured(lab, source, seconds=SNAPSHOT)
-    land(lab, source, log, contracts)
+    landed = land(lab, source, log, contracts)
+    for topic, broken in landed.held.items():
+        # Its records are not in the log: each row would count as gone, and be deleted.
+        raise ContractError(
+            topic,
+            broken.owner,
+            broken.breaches,
+            remedy="What went from its table meanwhile is not told yet. When the source keeps the contract again, put the "
+            f"records aside that broke it (quintet capture release {source.project} <table>) and recover once more",
+        )
     gone = {
         table.name: _delete(lab, table, list(_not_read_again(lab, log, table, start)), start) for table in source.tables
     }
@@ -108,17 +119,30 @@ def _delete(lab: Lab, table: SourceTable, places: list[_Place], lsn: int) -> int
     if not places:
         return 0
     registry = Registry.of(lab)
-    producer = Producer({**client_settings(lab), "transactional.id": f"quintet-recovery-{table.topic.name}"})
-    producer.init_transactions(ANSWER)
-    producer.begin_transaction()
+    producer = Producer(
+        {
+            **client_settings(lab),
+            "transactional.id": f"quintet-recovery-{table.topic.name}",
+            # The records are read while it is open, which a busy broker may draw out.
+            "transaction.timeout.ms": TRANSACTION * 1000,
+        }
+    )
     reason = [(WHY, b"deleted while the slot was lost")]
-    for place, key, value in _records(lab, places):
-        # In the partition of the row's other changes: this library would choose it by another hash than Connect's.
-        where: dict[str, Any] = {"topic": place.topic, "partition": place.partition, "key": key, "headers": reason}
-        producer.produce(**where, value=_deletion(registry, value, lsn))
-        producer.produce(**where, value=None)
-        producer.poll(0)
-    producer.commit_transaction(ANSWER)
+    try:
+        producer.init_transactions(ANSWER)
+        producer.begin_transaction()
+        for place, key, value in _records(lab, places):
+            # In the partition of the row's other changes: this library would choose it by another hash than Connect's.
+            where: dict[str, Any] = {"topic": place.topic, "partition": place.partition, "key": key, "headers": reason}
+            producer.produce(**where, value=_deletion(registry, value, lsn))
+            producer.produce(**where, value=None)
+            producer.poll(0)
+        producer.commit_transaction(ANSWER)
+    except KafkaException as error:
+        raise ServiceDownError(
+            f"Kafka did not take the deletions of {len(places)} rows into {table.topic.name}: {error}",
+            remedy="None of them is there. Recover once more; if it happens again: quintet doctor, quintet logs kafka",
+        ) from error
     return len(places)
 
 
