@@ -87,8 +87,8 @@ def recover(lab: Lab, source: ChangeSource, log: Table, contracts: Mapping[str, 
             topic,
             broken.owner,
             broken.breaches,
-            remedy="What went from its table meanwhile is not told yet. When the source keeps the contract again, put the "
-            f"records aside that broke it (quintet capture release {source.project} <table>) and recover once more",
+            remedy="What went from its table meanwhile is not told yet. When the source keeps the contract again, put "
+            f"aside the records that broke it (quintet capture release {source.project} <table>) and recover once more",
         )
     gone = {
         table.name: _delete(lab, table, list(_not_read_again(lab, log, table, start)), start) for table in source.tables
