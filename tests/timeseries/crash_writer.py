@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from batches import SECOND, START, series
+from killed import fork_for_each_line, say
 
 from quintet.timeseries import Batch, Options, Store
 
@@ -44,10 +44,6 @@ def write(folder: Path, first: int) -> None:
         say(str(number))
 
 
-def say(word: str) -> None:
-    os.write(1, f"{word}\n".encode())
-
-
 def warm() -> None:
     """Load what is compiled, so that a writer that is forked off works at once."""
     with TemporaryDirectory() as folder, Store.open(Path(folder), replace(OPTIONS, background=False)) as store:
@@ -57,20 +53,7 @@ def warm() -> None:
         store.compact()
 
 
-def serve(folder: Path) -> None:
-    """For each number read, fork a writer that begins with it and say its process; say when it has ended."""
-    warm()
-    for line in sys.stdin:
-        child = os.fork()
-        if not child:
-            try:
-                write(folder, int(line))
-            finally:
-                os._exit(1)
-        say(f"process {child}")
-        os.waitpid(child, 0)
-        say("ended")
-
-
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]))
+    warm()
+    place = Path(sys.argv[1])
+    fork_for_each_line(lambda line: write(place, int(line)))

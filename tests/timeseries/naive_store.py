@@ -13,6 +13,8 @@ from types import TracebackType
 import numpy as np
 import pyarrow as pa
 
+from quintet.timeseries.aggregates import Aggregates, bucketed
+from quintet.timeseries.downsample import RAW, ROWS, Fill, Touch, filled_table, whole_buckets
 from quintet.timeseries.errors import MatcherError, StoreClosedError
 from quintet.timeseries.model import (
     METRIC,
@@ -88,6 +90,16 @@ class NaiveStore:
             points = sum(start <= time < end for one in self._matching(matchers) for time in self._points[one])
         return ScanStats(head_points=points)
 
+    def downsample(
+        self, matchers: Sequence[Matcher], start: int, end: int, step: int, fill: Fill = "none", *, limit: int = ROWS
+    ) -> pa.Table:
+        points = Aggregates.of_points(self.scan(matchers, *whole_buckets(start, end, step)))
+        return filled_table(bucketed(points, step), step, fill, limit)
+
+    def explain_downsample(self, matchers: Sequence[Matcher], start: int, end: int, step: int) -> list[Touch]:
+        bounds = whole_buckets(start, end, step)
+        return [Touch(RAW, *bounds, self.explain(matchers, *bounds))]
+
     def series(self, matchers: Sequence[Matcher], start: int, end: int) -> list[Labels]:
         return self.scan(matchers, start, end).labels
 
@@ -121,6 +133,9 @@ class NaiveStore:
 
     def compact(self) -> CompactReport:
         return CompactReport()
+
+    def roll_up(self) -> dict[str, int]:
+        return {}
 
     def retain(self, now: int) -> int:
         return 0

@@ -10,6 +10,7 @@ import pytest
 from batches import ALL, HOUR, MINUTE, QUIET, SECOND, START, batch, found, regular, series
 from naive_store import NaiveStore
 from services import served
+from test_corruption import DAMAGES
 from test_downsample import assert_alike, buckets, rows
 
 from quintet.timeseries import Batch, Matcher, Options, Rollup, Store, backup
@@ -154,7 +155,7 @@ def test_only_what_changed_is_computed_anew_and_read_from_points_until_then(tmp_
         assert sources(store, 2, 3) == [("raw", 2, 3)]
         store.compact()
         assert sources(store, 2, 3) == [("raw", 2, 3)]
-        assert store.roll_up()["3600s"] >= 1
+        assert store.roll_up() == {"3600s": 1}
         assert sources(store, 0, 5) == [("3600s", 0, 4), ("raw", 4, 5)]
         store.delete([Matcher("sensor", "=", "s0001")], *ALL)
         store.delete([Matcher("sensor", "=", "s0009")], *ALL)
@@ -162,6 +163,24 @@ def test_only_what_changed_is_computed_anew_and_read_from_points_until_then(tmp_
         wanted = buckets(found(store.scan([], *ALL)), HOUR)
         assert not any("s0001" in name for name, _ in wanted)
         assert_alike(rows(store.downsample([], *ALL, HOUR)), wanted)
+
+
+def test_merging_blocks_leaves_rollups_up_to_date(tmp_path: Path) -> None:
+    options = replace(DAILY, block_span=6 * HOUR, level_factor=4)
+    with Store.open(tmp_path, options) as store:
+        for day in range(9):
+            store.append(days(1, first=day))
+            store.flush()
+        assert store.roll_up() == {"3600s": 8}
+        store.append(batch({series(sensor="s0000", room="r0"): [(BEGIN + 3 * DAY, 99.0)]}))
+        store.flush()
+        assert store.compact().blocks_in >= 9
+        assert max(store.stats().blocks_by_level) > 1, "blocks of several days"
+        assert sources(store, 0, 9) == [("3600s", 0, 3), ("raw", 3, 4), ("3600s", 4, 8), ("raw", 8, 9)]
+        assert store.roll_up() == {"3600s": 1}
+        assert_alike(rows(store.downsample([], *ALL, HOUR)), buckets(found(store.scan([], *ALL)), HOUR))
+    with Store.open(tmp_path, options) as store:
+        assert store.roll_up() == {"3600s": 0}
 
 
 def test_what_retention_removes_stays_in_the_rollup_and_a_deletion_takes_it_from_there(tmp_path: Path) -> None:
@@ -247,7 +266,7 @@ def test_a_damaged_rollup_is_told_with_its_file_and_what_to_do(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("name", ["ROLLED", "MANIFEST", "blocks/*.block", "wal/*.wal"])
-@pytest.mark.parametrize("damage", ["bit flipped", "emptied", "missing"])
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_rollup_is_told_or_changes_nothing_and_is_rebuilt_from_points(
     tmp_path: Path, name: str, damage: str
 ) -> None:
@@ -256,11 +275,8 @@ def test_a_damaged_rollup_is_told_or_changes_nothing_and_is_rebuilt_from_points(
         store.roll_up()
         wanted = rows(store.downsample([], *ALL, HOUR))
     file = next((tmp_path / "rollups" / "3600s").glob(name))
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 4
-    file.unlink()
-    if damage != "missing":
-        file.write_bytes(content if damage == "bit flipped" else b"")
+    change, _ = DAMAGES[damage]
+    change(file, file.stat().st_size // 2)
     error = None
     try:
         with Store.open(tmp_path, DAILY) as store:

@@ -58,7 +58,7 @@ def restore(source: Path, target: Path) -> None:
             Block(source / "blocks" / entry.facts.name)  # says it in our words when the file is missing
             tier.put(source / "blocks" / entry.facts.name)
             Block(tier.local(entry.facts.name)).verify()
-        for rollup in _rollups(source):
+        for rollup in rolled.folders(source):
             state_of_rollup = rolled.load(rollup, remedy=_SNAPSHOT)
             (aside / rolled.FOLDER).mkdir(exist_ok=True)
             restore(rollup, aside / rolled.FOLDER / rollup.name)
@@ -91,10 +91,6 @@ def _finish(aside: Path, target: Path, state: Manifest) -> None:
     sync_folder(target.parent)
 
 
-def _rollups(path: Path) -> list[Path]:
-    return sorted(folder for folder in (path / rolled.FOLDER).glob("*s") if folder.is_dir())
-
-
 def set_rollups_aside(path: Path) -> list[Rollup]:
     """Move the rollups of a closed store that are damaged to `quarantine`; what makes them anew, for `Options`.
 
@@ -105,7 +101,7 @@ def set_rollups_aside(path: Path) -> list[Rollup]:
     lock = StoreLock(path)
     try:
         found = []
-        for folder in _rollups(path):
+        for folder in rolled.folders(path):
             if not (_check_rollup(folder) or _log_damage(folder)):
                 continue
             try:
@@ -159,7 +155,7 @@ def check(path: Path) -> list[CorruptionError]:
             Block(path / "blocks" / name).verify()
         except CorruptionError as error:
             found.append(error)
-    return found + [error for folder in _rollups(path) for error in _check_rollup(folder)]
+    return found + [error for folder in rolled.folders(path) for error in _check_rollup(folder)]
 
 
 def repair(path: Path) -> list[Path]:
@@ -195,7 +191,7 @@ def repair(path: Path) -> list[Path]:
 
 def _forget_windows(path: Path) -> None:
     """Rollups may hold what was set aside: they are computed anew."""
-    for folder in _rollups(path):
+    for folder in rolled.folders(path):
         with suppress(CorruptionError):  # such a rollup is told when the store is opened
             rolled.save(folder, replace(rolled.load(folder, remedy=REBUILD), windows={}))
 

@@ -8,7 +8,7 @@ greatest sequence of its input.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +18,10 @@ from pyroaring import BitMap
 
 from quintet.timeseries.block import Block, BlockFacts, BlockWriter
 from quintet.timeseries.merge import BlockPart, Merged, merge
-from quintet.timeseries.model import MAX_TIME, MIN_TIME, Labels, Options
+from quintet.timeseries.model import MAX_TIME, MIN_TIME, NOTE_TIME, Labels, Options
 from quintet.timeseries.tombstone import Tombstone, erased, without_erased
 
-__all__ = ["Job", "Source", "Window", "cut", "plan", "run", "window_of"]
+__all__ = ["Job", "Source", "Window", "cut", "newest", "plan", "run", "window_of"]
 
 #: Points decoded at a time: bounds the memory of a compaction.
 _GROUP_POINTS = 4_000_000
@@ -52,6 +52,12 @@ class Job:
 
     sources: tuple[Source, ...]
     windows: tuple[Window, ...]
+
+
+def newest(sources: Iterable[Source]) -> int:
+    """Time of the newest point; blocks of nothing but notes do not count."""
+    times = (source.block.facts.max_time for source in sources if source.block.facts.min_time < NOTE_TIME)
+    return max(times, default=MIN_TIME)
 
 
 def window_of(time: int, level: int, options: Options) -> Window:
@@ -129,7 +135,7 @@ def _within(inner: Window, outer: Window) -> bool:
 
 def _upward(sources: Sequence[Source], options: Options) -> Iterator[Job]:
     """Blocks of one level whose wider window is over: two or more become one."""
-    newest = max((source.block.facts.max_time for source in sources), default=MIN_TIME)
+    last = newest(sources)
     for level in range(1, options.levels):
         groups: dict[Window, list[Source]] = {}
         for source in sources:
@@ -137,7 +143,7 @@ def _upward(sources: Sequence[Source], options: Options) -> Iterator[Job]:
             if 0 < facts.level <= level:
                 groups.setdefault(window_of(facts.min_time, level + 1, options), []).append(source)
         for window, group in groups.items():
-            if len(group) > 1 and window.end <= newest:
+            if len(group) > 1 and window.end <= last:
                 yield _closure(group, sources, (window,), options)
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "METRIC",
     "MINUTE",
     "MIN_TIME",
+    "NOTE_TIME",
     "SECOND",
     "Batch",
     "Cardinality",
@@ -53,6 +54,8 @@ DAY = 24 * HOUR
 #: Bounds for "all of time" in `[start, end)`; the last representable nanosecond is never stored.
 MIN_TIME = -(2**63)
 MAX_TIME = 2**63 - 1
+#: Time of a point that is a note of the store's user, such as how far a log is in it: it says nothing about now.
+NOTE_TIME = MAX_TIME - 1
 
 
 def labels_of(labels: Mapping[str, str]) -> Labels:

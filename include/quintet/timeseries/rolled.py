@@ -2,7 +2,8 @@
 
 A window is a day, or a bucket where that is longer. It was computed from a state of the store that the greatest
 sequence of the blocks with points of the window stands for: points that come later lie in blocks of greater sequence,
-compaction keeps it, and a deletion forgets the windows that it concerns before it counts.
+what was up to date before a compaction is taken as computed from the blocks after it, and a deletion forgets the
+windows that it concerns before it counts.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from quintet.timeseries.blockset import BlockView
 from quintet.timeseries.files import read_framed, write_framed
 from quintet.timeseries.model import DAY, MAX_TIME, MIN_TIME
 
-__all__ = ["FILE_NAME", "FOLDER", "REBUILD", "Rolled", "load", "marks", "save", "width_of"]
+__all__ = ["FILE_NAME", "FOLDER", "REBUILD", "Rolled", "folders", "load", "marks", "save", "width_of"]
 
 FILE_NAME = "ROLLED"
 #: Of the rollups, below a store's.
@@ -31,6 +32,12 @@ REBUILD = (
 _MAGIC = b"QTSROLLS"
 
 Span = tuple[int, int]
+
+
+def folders(store: Path) -> list[Path]:
+    """Folders of the rollups of a store; one in which a process has ended before it wrote anything is none."""
+    found = sorted(path for path in (store / FOLDER).glob("*s") if path.is_dir())
+    return [path for path in found if any(file.suffix != ".tmp" for file in path.iterdir())]
 
 
 def width_of(step: int) -> int:
@@ -83,6 +90,14 @@ class Rolled:
             one
             for one, mark in zip(wanted, marks(view, wanted, self.width), strict=True)
             if mark != self.windows.get(one)
+        ]
+
+    def current(self, view: BlockView) -> list[int]:
+        """Windows that are up to date."""
+        return [
+            one
+            for one, mark in zip(self.windows, marks(view, self.windows, self.width), strict=True)
+            if mark == self.windows[one]
         ]
 
     def forgetting(self, windows: Collection[int]) -> Rolled:

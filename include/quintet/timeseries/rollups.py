@@ -17,6 +17,7 @@ from quintet.timeseries import rolled
 from quintet.timeseries.aggregates import Aggregates, bucketed
 from quintet.timeseries.block import Block
 from quintet.timeseries.blockset import BlockView
+from quintet.timeseries.compact import newest
 from quintet.timeseries.downsample import PORTION
 from quintet.timeseries.errors import CorruptionError
 from quintet.timeseries.model import MAX_TIME, MIN_TIME, SECOND, Batch, CompactReport, Matcher, Options, StoreStats
@@ -71,7 +72,7 @@ class Rollup:
     def __init__(self, folder: Path, asked: Asked | None, opened: Callable[[Path, Options], Inner]) -> None:
         self.folder = folder
         self.name = folder.name
-        self.state = _state(folder, asked)
+        self.state = rolled.load(folder, remedy=REBUILD)
         if asked is not None and self.state.retention != asked.retention:
             self._save(replace(self.state, retention=asked.retention))
         options = Options(
@@ -142,6 +143,11 @@ class Rollup:
         if windows:
             self._save(replace(self.state, windows={**self.state.windows, **windows}))
 
+    def renew(self, windows: Sequence[int], view: BlockView) -> None:
+        """After blocks were merged, which changes no point: take windows that were up to date as still so."""
+        found = dict(zip(windows, rolled.marks(view, windows, self.state.width), strict=True))
+        self.believe({one: mark for one, mark in found.items() if mark != self.state.windows.get(one)})
+
     def compact(self, *, least: int) -> None:
         """Merge its blocks where so many are fresh, and take what was deleted off the disk."""
         stats = self.store.stats()
@@ -175,12 +181,13 @@ class Rollups:
     """All rollups of a store: those that are on its disk and those that its options name."""
 
     def __init__(self, folder: Path, options: Options, opened: Callable[[Path, Options], Inner]) -> None:
-        found = {path.name: path for path in (folder / FOLDER).glob("*s") if path.is_dir()}
+        found = {path.name for path in rolled.folders(folder)}
         wanted = {name_of(one): one for one in options.rollups}
         self._all: list[Rollup] = []
         try:
-            for name in sorted({*found, *wanted}):
-                (folder / FOLDER / name).mkdir(parents=True, exist_ok=True)
+            for name in sorted(found | wanted.keys()):
+                if name not in found:
+                    _begin(folder / FOLDER / name, wanted[name])
                 self._all.append(Rollup(folder / FOLDER / name, wanted.get(name), opened))
         except BaseException:
             self.close()
@@ -213,12 +220,12 @@ class Rollups:
 
     def stale(self, view: BlockView, before: int | None) -> list[tuple[Rollup, list[int]]]:
         """Windows to compute: those that are over, as something later is there, or begin before a time."""
-        newest = max((source.block.facts.max_time for source in view.sources), default=MIN_TIME)
+        last = newest(view.sources)
         found = []
         for rollup in self._all:
             width = rollup.state.width
             there = {one for source in view.sources for one in _windows(source.block, width)}
-            over = [one for one in there if one + width <= newest or (before is not None and one < before)]
+            over = [one for one in there if one + width <= last or (before is not None and one < before)]
             found.append((rollup, rollup.state.stale(over, view)))
         return found
 
@@ -249,9 +256,6 @@ def name_of(asked: Asked) -> str:
     return f"{asked.step // SECOND}s"
 
 
-def _state(folder: Path, asked: Asked | None) -> Rolled:
-    if (folder / rolled.FILE_NAME).exists() or (asked is None) or any(folder.iterdir()):
-        return rolled.load(folder, remedy=REBUILD)
-    made = Rolled(asked.step, asked.retention)
-    rolled.save(folder, made)
-    return made
+def _begin(folder: Path, asked: Asked) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    rolled.save(folder, Rolled(asked.step, asked.retention))

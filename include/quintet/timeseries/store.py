@@ -237,13 +237,17 @@ class Store:
             MatcherError, CorruptionError, TierError: as `scan`.
 
         """
+        return filled_table(self.aggregates(matchers, start, end, step), step, fill, limit)
+
+    def aggregates(self, matchers: Sequence[Matcher], start: int, end: int, step: int) -> Aggregates:
+        """What `downsample` makes its rows of: with exact sums. Raises as it does."""
         pieces = []
         for piece, reading in self._pieces(matchers, whole_buckets(start, end, step), step):
             if piece.rollup is not None:
                 pieces.append(bucketed(piece.rollup.aggregates(reading), step))
             else:
                 pieces += [bucketed(Aggregates.of_points(scan), step) for scan in reading.portions(PORTION)]
-        return filled_table(bucketed(joined(pieces), step), step, fill, limit)
+        return bucketed(joined(pieces), step)
 
     def explain_downsample(self, matchers: Sequence[Matcher], start: int, end: int, step: int) -> list[Touch]:
         """What `downsample` would touch, in the order of time: of a rollup, or of the points; nothing is decoded."""
@@ -377,11 +381,19 @@ class Store:
         """
         with self._maintenance:
             self._refuse_if_closed()
-            report = self._blocks.compact(least=1)
+            report = self._merge(least=1)
             for rollup in self._rollups:
                 rollup.compact(least=1)
             self._recount()
             return report
+
+    def _merge(self, *, least: int) -> CompactReport:
+        current = [(rollup, rollup.state.current(self._blocks.view)) for rollup in self._rollups]
+        try:
+            return self._blocks.compact(least=least)
+        finally:
+            for rollup, windows in current:
+                rollup.renew(windows, self._blocks.view)
 
     def _care(self) -> None:
         """What the background does when it is woken."""
@@ -393,7 +405,7 @@ class Store:
                     self._frozen = self._intake.freeze()
             self._write_frozen()
             try:
-                self._blocks.compact(least=self.options.merge_blocks)
+                self._merge(least=self.options.merge_blocks)
             except TierError as error:  # no reason to stop writers: what lies here was compacted
                 _LOG.warning("compaction waits: %s", error)
         self._roll_some()

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from quintet.timeseries.errors import StoreError
-from quintet.timeseries.model import MAX_TIME, METRIC, Batch, Labels, Matcher, labels_of
+from quintet.timeseries.model import MAX_TIME, METRIC, NOTE_TIME, Batch, Labels, Matcher, labels_of
 from quintet.timeseries.storage import Storage
 
 __all__ = ["LINES_OFFSET", "OFFSET", "offset_batch", "offset_series", "read_offset", "refuse_window", "with_offset"]
@@ -22,7 +22,6 @@ __all__ = ["LINES_OFFSET", "OFFSET", "offset_batch", "offset_series", "read_offs
 #: Metrics of the series that hold offsets: of the cluster's log, and of the topic of lines.
 OFFSET = "quintet_log_offset"
 LINES_OFFSET = "quintet_lines_offset"
-_AT = MAX_TIME - 1
 
 
 def offset_series(topic: str, partition: int, metric: str = OFFSET) -> Labels:
@@ -35,7 +34,7 @@ def with_offset(batch: Batch, following: int) -> Batch:
     return Batch(
         batch.labels,
         np.append(batch.series, np.uint32(len(batch.labels) - 1)),
-        np.append(batch.timestamps, np.int64(_AT)),
+        np.append(batch.timestamps, np.int64(NOTE_TIME)),
         np.append(batch.values, np.float64(following)),
     )
 
@@ -49,7 +48,7 @@ def offset_batch(series: Labels, following: int) -> Batch:
 def read_offset(store: Storage, series: Labels) -> int:
     """Offset of the first record that is not in the store; 0: none is."""
     matchers: Sequence[Matcher] = [Matcher(name, "=", value) for name, value in series]
-    values = store.scan(matchers, _AT, MAX_TIME).values
+    values = store.scan(matchers, NOTE_TIME, MAX_TIME).values
     return int(values[-1]) if len(values) else 0
 
 
