@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import httpx
 
-from quintet.errors import LabError, ServiceDownError
+from quintet.errors import LabError
+from quintet.httpdoor import NOT_READY, HttpDoor
 from quintet.settings import Lab
 
 __all__ = ["LabClient", "Refusals"]
@@ -15,25 +16,21 @@ __all__ = ["LabClient", "Refusals"]
 #: Seconds for one answer; a compaction or a fingerprint of everything takes its time.
 TIMEOUT = 600.0
 ENDPOINT = "timeseries"
-#: Answers of a service that is starting, ending or in trouble, and of one whose quota is used up.
-NOT_READY = frozenset({429, 502, 503, 504})
 
 Refusals = Mapping[str, Any]
 
 
-class LabClient:
+class LabClient(HttpDoor):
     """The database with one of the lab's tokens; every method raises ServiceDownError or LabError."""
 
+    service = "the time-series database"
+    remedy = "Run: quintet doctor; then: quintet logs timeseries"
+    #: And of one whose quota is used up.
+    not_ready = NOT_READY | {httpx.codes.TOO_MANY_REQUESTS}
+
     def __init__(self, lab: Lab, role: Literal["admin", "writer", "reader"]) -> None:
-        self.url = lab.endpoint(ENDPOINT).url
         headers = {"Authorization": f"Bearer {lab.secret(f'timeseries_{role}')}"}
-        self._client = httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT, trust_env=False)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._client.close()
+        super().__init__(lab.endpoint(ENDPOINT).url, timeout=TIMEOUT, headers=headers)
 
     def write(self, body: bytes) -> Refusals:
         """Write line protocol; what was refused of it: {} or {"written", "refused", "errors": [{"line", "message"}]}.
@@ -83,20 +80,8 @@ class LabClient:
             raise self._down(str(error) or type(error).__name__) from error
         return "" if answer.is_success else _message(answer)
 
-    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        try:
-            answer = self._client.request(method, path, **options)
-        except httpx.HTTPError as error:
-            raise self._down(str(error) or type(error).__name__) from error
-        if answer.status_code in NOT_READY:
-            raise self._down(f"status {answer.status_code} {_message(answer)}".strip())
-        return answer
-
-    def _down(self, reason: str) -> ServiceDownError:
-        return ServiceDownError(
-            f"the time-series database does not answer at {self.url} ({reason})",
-            remedy="Run: quintet doctor; then: quintet logs timeseries",
-        )
+    def _said(self, answer: httpx.Response) -> str:
+        return _message(answer)
 
     def _refuse(self, answer: httpx.Response, what: str) -> None:
         if not answer.is_error:
