@@ -90,12 +90,14 @@ def test_a_body_that_cannot_be_unpacked_is_refused(
     assert client.post("/write", content=body, headers={"Content-Encoding": encoding}).status_code == status
 
 
-def test_a_token_allows_what_its_scopes_say(store: NaiveStore, tmp_path: Path) -> None:
+def test_a_token_allows_what_its_scopes_say_and_what_is_refused_is_logged_without_it(
+    store: NaiveStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     file = tmp_path / "tokens"
     writer, reader = new_token(file, "writer", ["write"]), new_token(file, "reader", ["read"])
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert writer not in file.read_text()
-    with served(store, tokens=Tokens.read(file)) as client:
+    with served(store, tokens=Tokens.read(file)) as client, caplog.at_level("WARNING"):
         answers = [
             client.post("/write", content=b"m f=1 1", headers={"Authorization": header}).status_code
             for header in (f"Bearer {writer}", f"Token {writer}", f"Bearer {reader}", "Bearer wrong", "Basic %%", "")
@@ -103,6 +105,14 @@ def test_a_token_allows_what_its_scopes_say(store: NaiveStore, tmp_path: Path) -
         basic = client.post("/write", content=b"m f=1 1", auth=("anybody", writer)).status_code
     assert answers == [204, 204, 403, 401, 401, 401]
     assert basic == 204
+    refused = [record.getMessage() for record in caplog.records if record.getMessage().startswith("refused")]
+    assert [line.partition(": ")[2] for line in refused] == [
+        "forbidden: the token 'reader' has no scope 'write'",
+        "unauthorized: the token is not known",
+        *["unauthorized: send the header Authorization: Bearer <token>"] * 2,
+    ]
+    assert all(line.startswith("refused POST /write from 127.0.0.1: ") for line in refused)
+    assert not any(token in line for token in (writer, reader) for line in refused)
 
 
 def test_a_tokens_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
@@ -136,13 +146,14 @@ def test_without_tokens_everybody_may_do_everything() -> None:
 
 def test_more_points_per_second_than_allowed_are_refused_with_the_time_to_wait(store: NaiveStore) -> None:
     with served(store, options=ServiceOptions(points_per_second=10)) as client:
-        body = b"\n".join(b"m f=1 %d" % number for number in range(40))
+        # Enough that however slow this machine is, the quota has not filled again when the next one comes.
+        body = b"\n".join(b"m f=1 %d" % number for number in range(4000))
         assert client.post("/write", content=body).status_code == 204
         answer = client.post("/write", content=b"m f=1 100")
     assert answer.status_code == 429
-    assert 1 <= int(answer.headers["retry-after"]) <= 3
+    assert 1 <= int(answer.headers["retry-after"]) <= 400
     assert "more than 10 points per second" in answer.json()["message"]
-    assert len(values(store)) == 40
+    assert len(values(store)) == 4000
 
 
 def test_a_quota_fills_again_with_time() -> None:
@@ -181,7 +192,7 @@ class SlowStore(NaiveStore):
 
     def append(self, batch: Batch) -> int:
         self.begun.set()
-        assert self.go.wait(10)
+        assert self.go.wait(120)
         return super().append(batch)
 
 
@@ -193,12 +204,10 @@ def test_the_service_answers_while_a_write_waits_for_the_disk() -> None:
             target=lambda: statuses.append(client.post("/write", content=b"m f=1 1").status_code)
         )
         writing.start()
-        assert store.begun.wait(10)
-        begun = time.monotonic()
+        assert store.begun.wait(120)
         assert client.get("/health").status_code == 200
         assert client.get("/ready").status_code == 200
-        assert time.monotonic() - begun < 5
-        assert statuses == []
+        assert statuses == [], "the write waits still"
         store.go.set()
         writing.join()
     assert statuses == [204]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from batches import ALL, HOUR, QUIET, SECOND, START, batch, expected, found, regular, series, stored
 
-from quintet.timeseries import Batch, LabelTable, Matcher, Options, Store
+from quintet.timeseries import Batch, LabelTable, Matcher, Options, Store, batch_of, wal
 from quintet.timeseries.blockset import BlockSet
 from quintet.timeseries.errors import (
     CardinalityError,
@@ -188,6 +191,43 @@ def test_a_query_gives_arrow_columns(tmp_path: Path) -> None:
             }
         ]
         assert str(store.query([], *ALL)["timestamp"].type) == "timestamp[ns, tz=UTC]"
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_arrow_columns_of_a_query_can_be_appended(tmp_path: Path, plain: bool) -> None:
+    points = [regular(7, 30), batch({A: [(START, -0.0), (START + 1, float("inf"))]})]
+    with Store.open(tmp_path / "one", QUIET) as one, Store.open(tmp_path / "other", QUIET) as other:
+        for part in points:
+            one.append(part)
+        table = one.query([], *ALL)
+        if plain:
+            maps = pa.array([list(row) for row in table["labels"].to_pylist()], pa.map_(pa.string(), pa.string()))
+            table = table.set_column(1, "labels", maps).drop_columns("series")
+        halves = pa.concat_tables([table.slice(100), table.slice(0, 100)])
+        assert other.append(batch_of(halves)) == table.num_rows
+        assert stored(other) == expected(*points)
+    assert len(batch_of(table.slice(0, 0))) == 0
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"labels": None}, "Give the columns labels, timestamp and value"),
+        ({"timestamp": pa.array(["now"])}, "the table is none of points"),
+        ({"value": pa.array([None], pa.float64())}, "has nulls"),
+        ({"labels": pa.array([[("a", "")]], pa.map_(pa.string(), pa.string()))}, "name no series"),
+    ],
+)
+def test_a_table_that_is_none_of_points_is_refused(changed: dict[str, Any], told: str) -> None:
+    columns = {
+        "labels": pa.array([[("a", "b")]], pa.map_(pa.string(), pa.string())),
+        "timestamp": pa.array([1], pa.timestamp("s")),
+        "value": pa.array([1]),
+    }
+    good = batch_of(pa.table(columns))
+    assert (good.labels, good.timestamps.tolist(), good.values.tolist()) == (((("a", "b"),),), [SECOND], [1.0])
+    with pytest.raises(PointsRefusedError, match=told):
+        batch_of(pa.table({name: column for name, column in {**columns, **changed}.items() if column is not None}))
 
 
 def test_labels_and_cardinality_count_what_memory_and_blocks_hold(tmp_path: Path) -> None:
@@ -378,7 +418,14 @@ def test_a_full_disk_is_trouble_that_is_told_and_ends_when_there_is_room(
         assert len(store.scan([], *ALL).timestamps) == there + 200
 
 
-def test_threads_share_a_sync(tmp_path: Path) -> None:
+def test_threads_share_a_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced = wal.os.fdatasync
+
+    def slow(descriptor: int) -> None:
+        time.sleep(0.002)  # as on a disk: on a file system in memory no thread would have to wait for another
+        synced(descriptor)
+
+    monkeypatch.setattr(wal.os, "fdatasync", slow)
     with Store.open(tmp_path, QUIET) as store, ThreadPoolExecutor(16) as pool:
         one = batch({A: [(START, 1.0)]})
         list(pool.map(lambda _: store.append(one), range(400)))

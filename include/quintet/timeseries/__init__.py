@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         labels_of,
         series_text,
     )
+    from quintet.timeseries.reading import batch_of
     from quintet.timeseries.store import Store
 
 __all__ = [
@@ -40,13 +41,16 @@ __all__ = [
     "ScanStats",
     "Store",
     "StoreStats",
+    "batch_of",
     "labels_of",
     "series_text",
 ]
+#: Of names that are not of the model: the module.
+_ELSEWHERE = {"Store": "store", "batch_of": "reading"}
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f"{__name__}.{'store' if name == 'Store' else 'model'}")
+    module = importlib.import_module(f"{__name__}.{_ELSEWHERE.get(name, 'model')}")
     return getattr(module, name)

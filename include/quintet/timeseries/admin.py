@@ -3,7 +3,6 @@
 | route | parameters | what |
 |---|---|---|
 | /admin/retain | days (of the store's retention by default) | points older than that are out of sight at once; whole blocks of them are removed |
-| /admin/roll_up | | rollups up to date for days that are over |
 | /admin/tiers | | blocks older than the store's `warm_after` go to the warm folder, than `s3_after` to S3 |
 | /admin/snapshot | name | the whole store at this moment as a folder beside it, its path in the answer |
 | /admin/drop_snapshot | name | remove that folder |
@@ -54,7 +53,6 @@ def admin_routes(service: Service) -> list[Route]:
 
     return [
         route("retain", care.retain),
-        route("roll_up", care.roll_up),
         route("tiers", care.tiers),
         route("snapshot", care.snapshot),
         route("drop_snapshot", care.drop_snapshot),
@@ -84,9 +82,6 @@ class _Care:
         cut = now - keep
         series = self._store.hide_before(cut) if oldest is not None and oldest < cut else 0
         return {"retention_days": keep / DAY, "blocks": blocks, "series": series}
-
-    def roll_up(self, _: dict[str, str]) -> dict[str, Any]:
-        return {"windows": self._store.roll_up()}
 
     def tiers(self, _: dict[str, str]) -> dict[str, Any]:
         self._store.flush()

@@ -9,12 +9,11 @@ from typing import Any
 import pyarrow as pa
 
 from quintet.timeseries import sql
-from quintet.timeseries.downsample import RAW, Asked, Touch, downsampled, whole_buckets
+from quintet.timeseries.downsample import Asked, whole_buckets
 from quintet.timeseries.model import METRIC, Matcher
 from quintet.timeseries.promql.evaluate import Touched
 from quintet.timeseries.promql.limits import Budget, QueryLimits
 from quintet.timeseries.storage import Storage
-from quintet.timeseries.store import Store
 
 __all__ = ["downsampled_data", "selected_data", "table_data", "touched_data"]
 
@@ -41,16 +40,10 @@ def downsampled_data(store: Storage, asked: Asked, limits: QueryLimits, rows: in
     """
     budget = Budget(limits)
     bounds = asked.matchers, *whole_buckets(asked.start, asked.end, asked.step)
-    if isinstance(store, Store):
-        touched = store.explain_downsample(*bounds, asked.step)
-    else:
-        touched = [Touch(RAW, *bounds[1:], store.explain(*bounds))]
+    touched = store.explain_downsample(*bounds, asked.step)
     for one in touched:
         budget.take_scan(one.stats)
-    if isinstance(store, Store):
-        table = store.downsample(*bounds, asked.step, asked.fill, limit=rows)
-    else:
-        table = downsampled([store.scan(*bounds)], asked.step, asked.fill, rows)
+    table = store.downsample(*bounds, asked.step, asked.fill, limit=rows)
     budget.check_time()
     told = [{"source": one.source, "start": one.start, "end": one.end, **vars(one.stats)} for one in touched]
     return {**table_data(table), "touched": told}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -20,9 +21,10 @@ from typing import Any
 from quintet.errors import InputError, QuintetError, SettingsError
 from quintet.timeseries import backup
 from quintet.timeseries.access import TOKEN_VARIABLE, opened
+from quintet.timeseries.arguments import LOG_FORMAT, add_rollup
 from quintet.timeseries.ending import ended_by_signals
 from quintet.timeseries.lineprotocol import PRECISIONS
-from quintet.timeseries.model import Options, Rollup
+from quintet.timeseries.model import Options
 from quintet.timeseries.parameters import time_of
 from quintet.timeseries.promql.functions import step_of
 from quintet.timeseries.promql.lexer import duration
@@ -138,14 +140,7 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--durability", choices=("batch", "interval"), default="batch", help="when a write is answered")
     serve.add_argument("--interval-ms", type=int, default=100, help="of --durability interval (default: %(default)s)")
     serve.add_argument("--retention", type=duration, metavar="DURATION", help="remove points older than this")
-    serve.add_argument(
-        "--rollup",
-        type=_rollup,
-        action="append",
-        default=[],
-        metavar="STEP[:DURATION]",
-        help="keep aggregates by buckets of this step, for good or so long; several are several",
-    )
+    add_rollup(serve)
     serve.add_argument("--out-of-order", type=duration, metavar="DURATION", help="refuse points older than the newest")
     serve.add_argument("--warm", type=Path, metavar="FOLDER", help="folder for older blocks")
     serve.add_argument("--warm-after", type=duration, default=duration("7d"), metavar="DURATION", help="(default: 7d)")
@@ -210,6 +205,7 @@ def _serve(options: argparse.Namespace) -> int:
     service_options = ServiceOptions(
         body_bytes=options.max_body, points_per_second=options.points_per_second, limits=limits
     )
+    logging.basicConfig(format=LOG_FORMAT, level=logging.WARNING)
     with ended_by_signals(), Store.open(options.data, store_options) as store:
         sys.stderr.write(f"serving {options.data} on http://{options.host}:{options.port}\n")
         run(Service(store, tokens=tokens, options=service_options), host=options.host, port=options.port)
@@ -311,14 +307,6 @@ def _rebuild_rollups(options: argparse.Namespace) -> int:
     with Store.open(options.data, settings) as store:
         _print_json({"rebuilt": len(rollups), "windows": store.roll_up()})
     return 0
-
-
-def _rollup(text: str) -> Rollup:
-    step, _, keep = text.partition(":")
-    try:
-        return Rollup(duration(step), duration(keep) if keep else None)
-    except InputError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _snapshot(options: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ Filled are the buckets without points between the first and the last one of a se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
 
@@ -25,8 +25,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from quintet.errors import InputError
-from quintet.timeseries.aggregates import Aggregates, bucketed, joined, sums
-from quintet.timeseries.model import MAX_TIME, MIN_TIME, Matcher, Scan, ScanStats
+from quintet.timeseries.aggregates import Aggregates, sums
+from quintet.timeseries.model import MAX_TIME, MIN_TIME, Matcher, ScanStats
 from quintet.timeseries.promql.errors import QueryLimitError
 from quintet.timeseries.reading import series_columns
 
@@ -37,7 +37,6 @@ __all__ = [
     "Asked",
     "Fill",
     "Touch",
-    "downsampled",
     "fill_of",
     "filled_table",
     "whole_buckets",
@@ -117,17 +116,6 @@ def _refuse_many(rows: Aggregates, step: int, fill: Fill, limit: int) -> None:
             f"the answer has {count:.0f} rows (buckets of all series), the limit is {limit}",
             remedy="Take a larger step, fewer series, a shorter time, or do not fill gaps",
         )
-
-
-def downsampled(scans: Iterable[Scan], step: int, fill: Fill, limit: int = ROWS) -> pa.Table:
-    """The table of points; each series is in one of the scans, whole.
-
-    Raises:
-        QueryLimitError: it would have more than `limit` rows.
-
-    """
-    pieces = [bucketed(Aggregates.of_points(scan), step) for scan in scans]
-    return filled_table(joined(pieces), step, fill, limit)
 
 
 def filled_table(rows: Aggregates, step: int, fill: Fill, limit: int = ROWS) -> pa.Table:

@@ -10,13 +10,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from quintet.timeseries.blockset import BlockView
+from quintet.timeseries.errors import PointsRefusedError
 from quintet.timeseries.head import HeadView
 from quintet.timeseries.index import select
 from quintet.timeseries.merge import BlockPart, HeadPart, Part, merge
-from quintet.timeseries.model import Labels, Matcher, Scan, ScanStats, series_text
+from quintet.timeseries.model import Batch, Labels, Matcher, Scan, ScanStats, labels_of, series_text
 from quintet.timeseries.tombstone import erased, without_erased
 
-__all__ = ["Reading", "series_columns", "to_table"]
+__all__ = ["Reading", "batch_of", "series_columns", "to_table"]
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,42 @@ def to_table(scan: Scan) -> pa.Table:
             "value": pa.array(scan.values),
         }
     )
+
+
+def batch_of(table: pa.Table) -> Batch:
+    """The batch of a table as `to_table` makes it; its column `series` is not needed.
+
+    Shapes: labels map<string, string>, or a dictionary of them; timestamp timestamp of any unit; value of any number.
+
+    Raises:
+        PointsRefusedError: a column is missing, of another kind, or has nulls.
+
+    """
+    try:
+        columns = [table[name] for name in ("labels", "timestamp", "value")]
+        times = columns[1].cast(pa.timestamp("ns", "UTC")).cast(pa.int64())
+        values = columns[2].cast(pa.float64())
+        if any(column.null_count for column in columns):
+            raise PointsRefusedError("a table of points has nulls", remedy="Leave rows without a value out")
+        numbers: dict[Labels, int] = {}
+        series = [_numbered(chunk, numbers) for chunk in columns[0].chunks]
+    except (KeyError, pa.ArrowException) as error:
+        raise PointsRefusedError(
+            f"the table is none of points: {error}", remedy="Give the columns labels, timestamp and value"
+        ) from error
+    return Batch(tuple(numbers), np.concatenate([np.empty(0, np.uint32), *series]), times.to_numpy(), values.to_numpy())
+
+
+def _numbered(chunk: pa.Array, numbers: dict[Labels, int]) -> npt.NDArray[np.uint32]:
+    """Numbers of the series of rows; those that are new are added."""
+    if not pa.types.is_dictionary(chunk.type):
+        found = [numbers.setdefault(labels_of(dict(one)), len(numbers)) for one in chunk.to_pylist()]
+        return np.array(found, np.uint32)
+    indices = chunk.indices.to_numpy()
+    used, places = np.unique(indices, return_inverse=True)
+    named = chunk.dictionary.take(pa.array(used)).to_pylist()
+    found = [numbers.setdefault(labels_of(dict(one)), len(numbers)) for one in named]
+    return np.array(found, np.uint32)[places]
 
 
 def series_columns(labels: Sequence[Labels], rows: npt.NDArray[np.int64]) -> dict[str, pa.Array]:

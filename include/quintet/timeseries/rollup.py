@@ -18,7 +18,7 @@ from quintet.timeseries.errors import CorruptionError
 from quintet.timeseries.model import Batch, Labels, Matcher, Scan
 from quintet.timeseries.rolled import REBUILD
 
-__all__ = ["as_batch", "as_matchers", "of_scan"]
+__all__ = ["as_batch", "as_matchers", "as_scan", "of_scan"]
 
 _KIND = ".aggregate"
 _BASE = ("count", "first", "greatest", "last", "least")
@@ -57,8 +57,20 @@ def as_batch(rows: Aggregates) -> Batch:
     )
 
 
+def as_scan(rows: Aggregates) -> Scan:
+    """Aggregates as the points that a rollup would have of them."""
+    batch = as_batch(rows)
+    order = sorted(range(len(batch.labels)), key=batch.labels.__getitem__)
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    series = place[batch.series]
+    chosen = np.lexsort((batch.timestamps, series))
+    offsets = np.concatenate(([0], np.cumsum(np.bincount(series, minlength=len(order))))).astype(np.int64)
+    return Scan([batch.labels[one] for one in order], offsets, batch.timestamps[chosen], batch.values[chosen])
+
+
 def of_scan(scan: Scan, folder: Path) -> Aggregates:
-    """Points of a rollup as aggregates.
+    """Points of a rollup as aggregates; `bucketed` puts their sums in order. folder: where they are from.
 
     Raises:
         CorruptionError: the series of one bucket do not fit together.

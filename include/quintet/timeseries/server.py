@@ -12,6 +12,7 @@
 | POST /api/v1/read | read | remote read |
 | /sql?q=…&explain=1 | read | a SELECT over `points` |
 | POST /admin/flush, /admin/compact | admin | write the head as a block; merge blocks |
+| POST /admin/roll_up | admin | bring rollups up to date for days that are over |
 | GET / | none | the page; it asks for a token where one is needed |
 | GET /health, /ping, /-/healthy | none | the process answers |
 | GET /ready, /-/ready | none | the store takes points and its background work goes on |
@@ -135,7 +136,11 @@ def _care_routes(service: Service) -> list[Route]:
     async def compact(_: Request) -> Response:
         return JSONResponse(vars(await service.read(service.store.compact)))
 
+    async def roll_up(_: Request) -> Response:
+        return JSONResponse({"windows": await service.read(service.store.roll_up)})
+
     return [
         service.route("/admin/flush", flush, scope="admin", methods=("POST",)),
         service.route("/admin/compact", compact, scope="admin", methods=("POST",)),
+        service.route("/admin/roll_up", roll_up, scope="admin", methods=("POST",)),
     ]

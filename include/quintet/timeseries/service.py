@@ -27,7 +27,7 @@ from quintet.timeseries.quotas import PointQuota, QuotaError
 from quintet.timeseries.storage import Storage
 from quintet.timeseries.tokens import AccessError, Tokens
 
-__all__ = ["Handler", "Service", "ServiceOptions", "influx_error", "prometheus_error"]
+__all__ = ["Handler", "Service", "ServiceOptions", "audit", "influx_error", "prometheus_error"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -109,6 +109,8 @@ class Service:
                 answer = await handler(request)
             except Exception as error:  # noqa: BLE001 - the boundary: every error becomes an answer
                 status, body, headers = explain(error)
+                if isinstance(error, AccessError):
+                    audit(request, error)
                 if status >= 500 and not isinstance(error, QuintetError):
                     self.counters.add("failures_total", error=type(error).__name__)
                     _LOG.exception("%s %s", request.method, path)
@@ -118,6 +120,12 @@ class Service:
             return answer
 
         return Route(path, endpoint, methods=list(methods))
+
+
+def audit(request: Request, error: AccessError) -> None:
+    """Log a request that was refused for its token: what, from where, why; the token's name, never the token."""
+    sender = request.client.host if request.client else "unknown"
+    _LOG.warning("refused %s %s from %s: %s", request.method, request.url.path, sender, error)
 
 
 def _status(error: Exception) -> tuple[int, dict[str, str]]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+import pyarrow as pa
+
+from quintet.timeseries.downsample import ROWS, Fill, Touch
 from quintet.timeseries.model import (
     MAX_TIME,
     MIN_TIME,
@@ -33,6 +36,14 @@ class Storage(Protocol):
     def explain(self, matchers: Sequence[Matcher], start: int, end: int, /) -> ScanStats:
         """What `scan` would touch."""
 
+    def downsample(
+        self, matchers: Sequence[Matcher], start: int, end: int, step: int, fill: Fill = "none", /, *, limit: int = ROWS
+    ) -> pa.Table:
+        """Aggregates of the series that match by buckets of `step` ns; at most `limit` rows."""
+
+    def explain_downsample(self, matchers: Sequence[Matcher], start: int, end: int, step: int, /) -> list[Touch]:
+        """What `downsample` would touch, in the order of time: of rollups, or of the points."""
+
     def series(self, matchers: Sequence[Matcher], start: int, end: int, /) -> list[Labels]:
         """The series that match and have points."""
 
@@ -53,6 +64,9 @@ class Storage(Protocol):
 
     def compact(self) -> CompactReport:
         """Merge blocks."""
+
+    def roll_up(self) -> dict[str, int]:
+        """Bring rollups up to date for what is over; windows computed, by rollup."""
 
     def retain(self, now: int, /) -> int:
         """Remove what is older than the retention; blocks removed."""

@@ -8,11 +8,13 @@ from dataclasses import asdict
 from typing import Any
 
 from quintet.errors import InputError, QuintetError
-from quintet.timeseries.cluster.gather import gather, summed
+from quintet.timeseries.cluster.gather import gather, summed, touched
 from quintet.timeseries.cluster.node import Node
 from quintet.timeseries.cluster.question import Answer, Kind, Question
 from quintet.timeseries.cluster.replica import Freshness, Replica
+from quintet.timeseries.downsample import Touch
 from quintet.timeseries.model import Scan, ScanStats
+from quintet.timeseries.rollup import as_scan
 
 __all__ = ["answer"]
 
@@ -42,7 +44,7 @@ def answer(node: Node, question: Question) -> Answer:
             raise
         except (QuintetError, OSError) as error:
             refused[shard] = str(error)
-    if question.kind == "scan":
+    if question.kind in _POINTS:
         return Answer(fresh, refused, scan=gather(found))
     return Answer(fresh, refused, data=_JOIN[question.kind](found))
 
@@ -70,30 +72,45 @@ def _explain(replica: Replica, question: Question) -> ScanStats:
     return replica.explain(question.matchers, question.start, question.end)
 
 
+def _downsample(replica: Replica, question: Question) -> Scan:
+    return as_scan(replica.aggregates(question.matchers, question.start, question.end, question.step))
+
+
+def _explain_downsample(replica: Replica, question: Question) -> list[Touch]:
+    return replica.explain_downsample(question.matchers, question.start, question.end, question.step)
+
+
 def _compact(replica: Replica, question: Question) -> dict[str, int]:
     return asdict(replica.store.compact())
 
 
+#: Kinds whose answer is points.
+_POINTS: frozenset[Kind] = frozenset({"scan", "downsample"})
 _ASK: dict[Kind, Callable[[Replica, Question], Any]] = {
     "scan": _scan,
     "explain": _explain,
+    "downsample": _downsample,
+    "explain_downsample": _explain_downsample,
     "series": lambda replica, question: replica.series(question.matchers, question.start, question.end),
     "label_names": lambda replica, question: replica.label_names(question.start, question.end),
     "label_values": lambda replica, question: replica.label_values(question.name, question.start, question.end),
     "stats": lambda replica, _: asdict(replica.stats()),
     "flush": lambda replica, _: replica.store.flush(),
     "compact": _compact,
+    "roll_up": lambda replica, _: replica.store.roll_up(),
     "retain": lambda replica, question: replica.store.retain(question.end),
     "move_tiers": lambda replica, question: replica.store.move_tiers(question.end),
 }
 _JOIN: dict[Kind, Callable[[list[Any]], Any]] = {
     "explain": lambda found: asdict(summed(found)),
+    "explain_downsample": lambda found: [asdict(one) for one in touched(one for part in found for one in part)],
     "series": lambda found: sorted(one for part in found for one in part),
     "label_names": lambda found: sorted({one for part in found for one in part}),
     "label_values": lambda found: sorted({one for part in found for one in part}),
     "stats": lambda found: found,
     "flush": lambda _: None,
     "compact": lambda found: found,
+    "roll_up": lambda found: found,
     "retain": sum,
     "move_tiers": sum,
 }

@@ -21,6 +21,7 @@ import yaml
 from starlette.applications import Starlette
 
 from quintet.errors import QuintetError, SettingsError
+from quintet.timeseries.arguments import LOG_FORMAT, add_rollup
 from quintet.timeseries.cluster.ledger import PlacementEditor, PlacementFeed, read_placement
 from quintet.timeseries.cluster.lines import LineIngest
 from quintet.timeseries.cluster.log import LogEnds, LogWriter
@@ -47,7 +48,7 @@ _FIRST = 30.0
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit code. Errors are one line on standard error."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
+    logging.basicConfig(format=LOG_FORMAT, level=logging.WARNING)
     try:
         with ended_by_signals():
             options.run(options)
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     node.add_argument("--from-snapshot", action="store_true", help="begin new shards with a snapshot of another node")
     node.add_argument("--head-points", type=int, default=1_000_000, help="points in memory for each shard")
     node.add_argument("--retention", type=duration, metavar="DURATION", help="remove blocks whose points are all older")
+    add_rollup(node)
     _listening(node, 8470)
 
     router = _verb(verbs, "router", "serve the cluster as one database", _router)
@@ -149,7 +151,12 @@ def _serve(app: Starlette, options: argparse.Namespace) -> None:
 def _node(options: argparse.Namespace) -> None:
     settings, topics = _settings(options), _topics(options)
     defaults = NodeOptions()
-    stores = replace(defaults.store, head_points=options.head_points, retention=options.retention)
+    stores = replace(
+        defaults.store,
+        head_points=options.head_points,
+        retention=options.retention,
+        rollups=tuple(options.rollup),
+    )
     node = Node(
         options.folder,
         options.name,

@@ -5,19 +5,28 @@ A series is in one shard only, so nothing is ever merged within a series.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
 import numpy as np
 
+from quintet.timeseries.downsample import Touch
 from quintet.timeseries.model import Batch, Labels, Scan, ScanStats
 
-__all__ = ["as_batch", "as_scan", "gather", "joined", "summed"]
+__all__ = ["as_batch", "as_scan", "gather", "joined", "summed", "touched"]
 
 
 def summed(stats: Sequence[ScanStats]) -> ScanStats:
     """Figures added up."""
     return ScanStats(**{one.name: sum(getattr(item, one.name) for item in stats) for one in fields(ScanStats)})
+
+
+def touched(touches: Iterable[Touch]) -> list[Touch]:
+    """One for each source and stretch, in the order of time."""
+    groups: dict[tuple[int, int, str], list[ScanStats]] = {}
+    for one in touches:
+        groups.setdefault((one.start, one.end, one.source), []).append(one.stats)
+    return [Touch(source, start, end, summed(groups[start, end, source])) for start, end, source in sorted(groups)]
 
 
 def gather(scans: Sequence[Scan]) -> Scan:

@@ -1,8 +1,8 @@
 """A node: the replicas that the placement gives it, filled by one thread from the log.
 
 One thread does all that concerns the log: it takes up and lets go shards as the placement says, reads, appends. A
-second one asks twice a second where the log ends, so that the node can say how fresh its answers are. Everybody else
-reads.
+second one asks twice a second where the log ends, so that the node can say how fresh its answers are. A third one
+removes and moves old blocks and rolls up what is over, which takes its time. Everybody else reads.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from quintet.timeseries.cluster.replica import Freshness, Replica
 from quintet.timeseries.cluster.topics import Settings, Topics
 from quintet.timeseries.errors import StoreError
 from quintet.timeseries.files import writing_aside
-from quintet.timeseries.model import Options
+from quintet.timeseries.model import DAY, Options
+from quintet.timeseries.store import Store
 
 __all__ = ["Node", "NodeOptions", "ShardState"]
 
@@ -35,7 +36,7 @@ _LOG = logging.getLogger(__name__)
 _RECORDS, _WAIT = 1000, 0.1
 #: Seconds between two questions where the log ends, and until something that failed is tried again.
 _ASK, _AGAIN = 0.5, 2.0
-#: Seconds between two looks for blocks past their time.
+#: Seconds between two looks for blocks past their time and for days to roll up.
 _CARE = 600.0
 
 #: Fetches a snapshot of a shard into a new folder: (shard, addresses of nodes that serve it, folder) -> whether it did.
@@ -100,7 +101,10 @@ class Node:
             threading.Thread(target=self._run, name="timeseries-node", daemon=True),
             threading.Thread(target=self._ask_ends, name="timeseries-ends", daemon=True),
         ]
-        for thread in self._threads:
+        self._carer = threading.Thread(target=self._look_after, name="timeseries-care", daemon=True)
+        #: Day on which a shard was rolled up last.
+        self._rolled: dict[int, int] = {}
+        for thread in (*self._threads, self._carer):
             thread.start()
 
     def follow(self, placement: Placement) -> None:
@@ -261,7 +265,6 @@ class Node:
             self._replicas.pop(shard).close()
 
     def _ask_ends(self) -> None:
-        due = 0.0
         while not self._stop.wait(_ASK):
             replicas = dict(self._replicas)
             at = time.monotonic()
@@ -272,18 +275,23 @@ class Node:
                 continue
             for shard, end in ends.items():
                 replicas[shard].seen_end(end, at)
-            if at >= due:
-                due = at + _CARE
-                self._care(replicas)
 
-    def _care(self, replicas: Mapping[int, Replica]) -> None:
-        """Remove what is past the retention and move old blocks, as the options say."""
-        for shard, replica in replicas.items():
-            try:
-                replica.store.retain(time.time_ns())
-                replica.store.move_tiers(time.time_ns())
-            except (QuintetError, OSError) as error:
-                _LOG.warning("node %s, shard %d: %s", self.name, shard, error)
+    def _look_after(self) -> None:
+        while not self._stop.wait(_CARE):
+            for shard, replica in dict(self._replicas).items():
+                try:
+                    self._care(shard, replica.store)
+                except (QuintetError, OSError) as error:
+                    _LOG.warning("node %s, shard %d: %s", self.name, shard, error)
+
+    def _care(self, shard: int, store: Store) -> None:
+        """Remove what is past the retention and move old blocks, as the options say; once a day roll up."""
+        now = time.time_ns()
+        store.retain(now)
+        store.move_tiers(now)
+        if self.options.store.rollups and self._rolled.get(shard) != now // DAY:
+            store.roll_up()
+            self._rolled[shard] = now // DAY
 
     def close(self) -> None:
         """Stop reading the log and close the stores."""
@@ -294,6 +302,7 @@ class Node:
         for replica in self._replicas.values():
             replica.close()
         self._replicas = {}
+        self._carer.join()  # what it was at ended with the store
 
 
 def _claim(folder: Path, name: str) -> None:

@@ -29,6 +29,7 @@ from quintet.timeseries.bodies import BodyError, read_body
 from quintet.timeseries.cluster.answering import answer
 from quintet.timeseries.cluster.node import Node
 from quintet.timeseries.cluster.question import Question
+from quintet.timeseries.service import audit
 from quintet.timeseries.tokens import AccessError, Tokens
 
 __all__ = ["create_node_app"]
@@ -37,7 +38,7 @@ _LOG = logging.getLogger(__name__)
 
 _QUESTION_BYTES = 4 * 1024 * 1024
 _PIECE = 1024 * 1024
-_CARE = frozenset({"flush", "compact", "retain", "move_tiers"})
+_CARE = frozenset({"flush", "compact", "roll_up", "retain", "move_tiers"})
 
 
 def create_node_app(node: Node, tokens: Tokens, *, scratch: Path) -> Starlette:
@@ -84,6 +85,8 @@ def _route(path: str, handler: Callable[[Request], Awaitable[Response]], method:
         try:
             return await handler(request)
         except (AccessError, BodyError) as error:
+            if isinstance(error, AccessError):
+                audit(request, error)
             return JSONResponse({"message": str(error)}, error.status)
         except InputError as error:
             return JSONResponse({"message": error.message}, 400)

@@ -1,7 +1,7 @@
 """What a router asks a node and what it is told: the bytes of both. Encoder beside decoder.
 
 A question is JSON. An answer is the length of a JSON text (4 bytes, little endian), the text, and for a scan the
-points as one record of the log's form.
+points as one record of the log's form. Aggregates are the points that a rollup has of them (`rollup`), with exact sums.
 """
 
 from __future__ import annotations
@@ -20,7 +20,19 @@ from quintet.timeseries.model import MAX_TIME, MIN_TIME, Matcher, Scan, ScanStat
 __all__ = ["Answer", "Kind", "Question"]
 
 Kind = Literal[
-    "scan", "explain", "series", "label_names", "label_values", "stats", "flush", "compact", "retain", "move_tiers"
+    "scan",
+    "explain",
+    "downsample",
+    "explain_downsample",
+    "series",
+    "label_names",
+    "label_values",
+    "stats",
+    "flush",
+    "compact",
+    "roll_up",
+    "retain",
+    "move_tiers",
 ]
 
 _LENGTH = struct.Struct("<I")
@@ -28,7 +40,7 @@ _LENGTH = struct.Struct("<I")
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """A question to some shards of a node. name: the label whose values are asked for.
+    """A question to some shards of a node. name: the label whose values are asked for; step: ns, of buckets.
 
     end: for `retain` and `move_tiers` the time that counts as now.
     after: shards that must hold the record at an offset; the node waits up to `patience` seconds for them.
@@ -41,6 +53,7 @@ class Question:
     start: int = MIN_TIME
     end: int = MAX_TIME
     name: str = ""
+    step: int = 0
     after: Mapping[int, int] = field(default_factory=dict)
     patience: float = 5.0
     max_stale: float | None = None
@@ -62,7 +75,7 @@ class Question:
 class Answer:
     """What a node says: how fresh each shard was that answered, why others did not, and the answer itself.
 
-    refused: reason by shard; scan: of a question for points; data: of any other.
+    refused: reason by shard; scan: of a question for points or aggregates; data: of any other.
     """
 
     fresh: Mapping[int, Freshness]

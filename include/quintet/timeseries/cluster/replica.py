@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 from quintet.errors import InputError
+from quintet.timeseries.aggregates import Aggregates
 from quintet.timeseries.cluster.gather import joined
 from quintet.timeseries.cluster.offsets import (
     OFFSET,
@@ -26,6 +27,7 @@ from quintet.timeseries.cluster.offsets import (
     with_offset,
 )
 from quintet.timeseries.cluster.record import Deletion, Reader
+from quintet.timeseries.downsample import Touch
 from quintet.timeseries.errors import PointsRefusedError
 from quintet.timeseries.model import (
     MAX_TIME,
@@ -198,6 +200,14 @@ class Replica:
     def explain(self, matchers: Sequence[Matcher], start: int, end: int) -> ScanStats:
         """What `scan` would touch."""
         return self.store.explain([*matchers, _HIDDEN], start, end)
+
+    def aggregates(self, matchers: Sequence[Matcher], start: int, end: int, step: int) -> Aggregates:
+        """Aggregates by bucket, without the offset."""
+        return self.store.aggregates([*matchers, _HIDDEN], start, end, step)
+
+    def explain_downsample(self, matchers: Sequence[Matcher], start: int, end: int, step: int) -> list[Touch]:
+        """What `aggregates` would touch."""
+        return self.store.explain_downsample([*matchers, _HIDDEN], start, end, step)
 
     def series(self, matchers: Sequence[Matcher], start: int, end: int) -> list[Labels]:
         """Series that fit."""
