@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import threading
 import time
@@ -18,12 +19,28 @@ from quintet.timeseries.tokens import Tokens
 
 __all__ = ["free_port", "served"]
 
+#: Above those of the lab and of the lab under test, below those of outgoing connections.
+_PORTS = 25_000, 32_000
+_given: set[int] = set()
+#: Seconds for an answer; it stops a hanging test and measures nothing.
+_LIMIT = 120
+
 
 def free_port() -> int:
-    """A port of the loopback that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A port of the loopback that nobody listens on, for a program that is started, or started again, with it.
+
+    Not one of those that the kernel gives to connections: it could be taken before the program listens.
+    """
+    while True:
+        port = random.randrange(*_PORTS)  # noqa: S311 - any will do
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
 @contextmanager
@@ -42,7 +59,7 @@ def served(
                 time.sleep(0.01)
             headers = {"Authorization": f"Bearer {token}"} if token else {}
             address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            with httpx.Client(base_url=address, headers=headers, timeout=30, trust_env=False) as client:
+            with httpx.Client(base_url=address, headers=headers, timeout=_LIMIT, trust_env=False) as client:
                 yield client
         finally:
             server.should_exit = True

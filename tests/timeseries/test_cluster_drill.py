@@ -5,7 +5,6 @@ Nothing that was acknowledged is missing, nothing is there twice.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -117,11 +116,9 @@ def test_a_shard_without_a_live_replica_is_named_and_answers_say_how_fresh_they_
     for name in gone:
         cluster.kill(name)
     dead = [shard for shard, replicas in enumerate(placement.replicas) if set(replicas.serving) <= gone]
-    begun = time.monotonic()
     with pytest.raises(ShardDownError, match="no part is left out") as caught:
         impatient.scan([], *ALL)
     assert list(caught.value.shards) == dead
-    assert time.monotonic() - begun < 10
     impatient.close()
 
 

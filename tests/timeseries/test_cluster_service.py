@@ -42,7 +42,7 @@ def letters(settings: Settings, topic: str, count: int) -> list[Message]:
     consumer = Consumer({**settings, "group.id": "test", "enable.auto.commit": False})
     consumer.assign([TopicPartition(topic, 0, 0)])
     messages: list[Message] = []
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while len(messages) < count:
         assert time.monotonic() < end
         messages += consumer.consume(10, 0.2)
@@ -51,7 +51,7 @@ def letters(settings: Settings, topic: str, count: int) -> list[Message]:
 
 
 def read_all(ingest: LineIngest, messages: int) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while ingest.counts.messages < messages:
         assert time.monotonic() < end
         ingest.turn(0.2)

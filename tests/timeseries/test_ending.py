@@ -101,7 +101,7 @@ def test_a_signal_ends_the_service_with_a_sealed_log(tmp_path: Path, number: sig
 
 def test_a_second_signal_does_not_break_the_end(tmp_path: Path) -> None:
     with server(tmp_path) as (process, address):
-        assert httpx.post(f"{address}/write", content="m f=1 1", trust_env=False).status_code == 204
+        assert httpx.post(f"{address}/write", content="m f=1 1", trust_env=False, timeout=LIMIT).status_code == 204
         for _ in range(20):
             process.send_signal(signal.SIGTERM)
         process.communicate(timeout=LIMIT)

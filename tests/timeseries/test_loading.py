@@ -93,6 +93,19 @@ def test_days_bound_what_is_sent(works: Works) -> None:
         works.send(from_="yesterday")
 
 
+def test_days_that_are_filled_in_one_by_one_or_again_are_the_run_of_all_at_once(works: Works) -> None:
+    generate(works.input, days=3, seed=5, scale=SMALL)
+    works.send()
+    whole = fingerprint(works.store)
+    reset(works.lab)
+    assert works.send("history", to="2024-12-31")["sent"] == 1
+    for day in ("2025-01-01", "2025-01-02", "2025-01-03"):
+        assert works.send(day, from_=day, to=day)["sent"] == 1
+    assert fingerprint(works.store) == whole
+    works.send("again", again=True)
+    assert fingerprint(works.store) == whole
+
+
 def test_a_few_broken_lines_are_left_out_and_told_with_their_numbers(works: Works) -> None:
     good = [f"a v={number} {number}" for number in range(1, 60)]
     works.put("2026-01-01.lp", *good[:20], 'a v="text" 5', *good[20:])

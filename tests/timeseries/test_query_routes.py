@@ -194,7 +194,7 @@ def test_the_page_draws_the_chart_of_a_query_in_a_browser(client: httpx.Client, 
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=120,
     )
     assert done.stdout.count('<path d="M') == 2
     assert 'cpu_user{host="a"}' in done.stdout
