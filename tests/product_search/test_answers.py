@@ -12,7 +12,10 @@ import httpx
 import pyarrow.parquet as pq
 from redis import Redis
 
-from quintet.ecommerce.search.relevance import DEPTH, FLOOR, measure, read_judged
+from quintet.ecommerce.search.relevance import DEPTH, measure, read_judged
+
+#: Of a small shop: what it has in a colour is less than ten, and all of these words are wanted.
+FLOOR = 0.9
 
 
 def search(client: httpx.Client, **asked: Any) -> dict[str, Any]:
