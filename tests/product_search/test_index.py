@@ -13,7 +13,7 @@ pytest.importorskip("pyarrow", reason="the search environment has it")
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from quintet.ecommerce.search.building import behind, build, meta_of, stock_of
+from quintet.ecommerce.search.building import behind, build, meta_of, prepare, stock_of
 from quintet.ecommerce.search.definition import PRODUCTS, SUGGESTIONS
 from quintet.ecommerce.search.documents import Catalogue
 from quintet.ecommerce.search.errors import IndexingError, SearchDownError
@@ -120,6 +120,20 @@ def test_the_generation_before_stays_and_older_ones_go(built: Nodes, tables: Cat
     assert left == {second.products_index, third.products_index}
     assert first.products_index in third.removed
     assert first.suggestions_index in third.removed
+
+
+def test_where_no_index_is_one_without_products_is_made_and_left_alone(built: Nodes, tables: Catalogue) -> None:
+    for alias in (PRODUCTS, SUGGESTIONS):
+        for name in built.ask("GET", f"/{alias}-*/_alias"):
+            built.ask("DELETE", f"/{name}")
+    assert prepare(built)
+    made = behind(built, PRODUCTS)
+    assert built.ask("GET", f"/{PRODUCTS}/_count")["count"] == 0
+    assert not prepare(built)
+    assert behind(built, PRODUCTS) == made
+    assert stock_of(built, str(made)) == {}
+    build(built, tables, stock={}, epoch="kept")
+    assert built.ask("GET", f"/{PRODUCTS}/_count")["count"] == len(tables)
 
 
 @pytest.fixture
