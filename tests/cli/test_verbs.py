@@ -153,7 +153,7 @@ def test_the_tables_of_the_catalogue_need_no_lab(call: Call) -> None:
     code, out, _ = call("quintet", "tables", "--no-count", "--json")
     assert code == 0
     rows: list[dict[str, Any]] = json.loads(out)
-    assert {row["layer"] for row in rows} == {"bronze", "silver", "gold"}
+    assert {row["layer"] for row in rows} == {"bronze", "silver", "gold", "live"}
     for row in rows:
         assert row["rows"] is None
         assert row["columns"] > 0

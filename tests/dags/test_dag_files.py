@@ -17,6 +17,11 @@ pytestmark = pytest.mark.airflow
 DAGS = ROOT / "dags"
 FILES = sorted(DAGS.rglob("*.py"))
 EXPECTED = {
+    "ecommerce_care_streams",
+    "ecommerce_deploy_live_figures",
+    "ecommerce_deploy_live_products",
+    "ecommerce_run_pipeline",
+    "ecommerce_watch_streams",
     "lakehouse_build_gold",
     "lakehouse_build_silver",
     "lakehouse_care_streams",
@@ -34,7 +39,7 @@ EXPECTED = {
     "timeseries_run_pipeline",
     "timeseries_watch_store",
 }
-OWNERS = {"lakehouse": "retail-data", "timeseries": "measurement-data"}
+OWNERS = {"ecommerce": "shop-events", "lakehouse": "retail-data", "timeseries": "measurement-data"}
 HEADINGS = ["Reads", "Writes", "Cadence", "Rerun", "Triage"]
 #: What a DAG file may import beside the standard library's small modules: wiring, no work.
 IMPORTS = re.compile(r"^(__future__|datetime|airflow\.sdk|airflow\.providers\..+|quintet\.airflow\..+)$")

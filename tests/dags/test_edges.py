@@ -21,6 +21,17 @@ BUILT = [
     f"gold.models.{SNAPSHOT}_snapshot",
 ]
 GROUPS = {
+    "ecommerce_deploy_live_figures": ["prepare", "deploy", "check_health"],
+    "ecommerce_deploy_live_products": ["prepare", "deploy", "check_health"],
+    "ecommerce_run_pipeline": [
+        "check_input",
+        "prepare",
+        "live_figures.deploy",
+        "live_figures.check_health",
+        "send",
+        "wait",
+        "tell_refused",
+    ],
     "lakehouse_merge_shop_changes": ["approve_full_refresh", "check_capture", "land", "merge", "raise_held"],
     "lakehouse_ingest_bronze": INGEST,
     "lakehouse_build_silver": SILVER,
@@ -85,6 +96,13 @@ def test_a_full_refresh_waits_for_an_approval(dag_id: str, dags: dict[str, Any])
         assert is_before(dag, approval.task_id, task_id)
 
 
+def test_nothing_is_sent_before_both_streams_run(dags: dict[str, Any]) -> None:
+    dag = dags["ecommerce_run_pipeline"]
+    assert is_before(dag, "live_products.deploy", "live_products.check_health")
+    upstream = {"live_figures.check_health", "live_products.check_health"}
+    assert upstream <= dag.get_task("send").upstream_task_ids
+
+
 def test_refused_files_are_told_after_the_good_ones_have_landed(dags: dict[str, Any]) -> None:
     for dag_id in ("lakehouse_ingest_bronze", "lakehouse_run_pipeline"):
         told = dags[dag_id].get_task("ingest.raise_refused")
@@ -98,6 +116,11 @@ def test_each_single_dag_tells_one_asset_at_its_end_and_the_master_only_gold(dag
         for dag_id, dag in dags.items()
     }
     assert told == {
+        "ecommerce_care_streams": {},
+        "ecommerce_deploy_live_figures": {"check_health": ["stream_live_figures"]},
+        "ecommerce_deploy_live_products": {"check_health": ["stream_live_products"]},
+        "ecommerce_run_pipeline": {},
+        "ecommerce_watch_streams": {},
         "lakehouse_ingest_bronze": {"ingest.raise_refused": ["bronze_lakehouse"]},
         "lakehouse_build_silver": {"silver.announce": ["silver_lakehouse"]},
         "lakehouse_build_gold": {"gold.announce": ["gold_lakehouse"]},
@@ -170,6 +193,8 @@ def test_only_one_run_at_a_time_may_write_silver(dags: dict[str, Any]) -> None:
 def test_switching_a_scheduled_dag_on_starts_no_run_for_the_past(dags: dict[str, Any]) -> None:
     scheduled = [dag for dag in dags.values() if dag.timetable.__class__.__name__.startswith("Cron")]
     assert {dag.dag_id for dag in scheduled} == {
+        "ecommerce_care_streams",
+        "ecommerce_watch_streams",
         "lakehouse_ingest_bronze",
         "lakehouse_merge_shop_changes",
         "lakehouse_care_tables",

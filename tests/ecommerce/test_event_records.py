@@ -130,7 +130,7 @@ def test_no_topic_of_events_forgets_by_the_time_of_its_records() -> None:
 def test_tables_have_their_key_among_their_columns() -> None:
     for table in ECOMMERCE_TABLES:
         assert set(table.key) <= {column.name for column in table.columns}
-        assert table.full_name.startswith("iceberg.silver_ecommerce.")
+        assert table.full_name.startswith(("iceberg.silver_ecommerce.", "postgres.live_ecommerce."))
 
 
 def test_topics_have_names_of_their_own_and_keys_among_their_fields() -> None:

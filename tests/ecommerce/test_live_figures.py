@@ -1,4 +1,4 @@
-"""The SQL of the live figures names what the catalogue and the definitions say."""
+"""The SQL of the shop's streams names what the catalogue and the definitions say."""
 
 from __future__ import annotations
 
@@ -7,14 +7,24 @@ import re
 import pytest
 
 from paths import ROOT
-from quintet.catalogue.ecommerce import ECOMMERCE_TABLES, ECOMMERCE_TOPICS, EVENT_TOPICS, SESSIONS
-from quintet.catalogue.model import Column, Topic
+from quintet.catalogue.ecommerce import ECOMMERCE_TABLES, ECOMMERCE_TOPICS, EVENT_TOPICS
+from quintet.catalogue.model import Column, Layer, Table, Topic, Writer
 from quintet.ecommerce.definitions import INVALID, parameters
+from quintet.flink.definition import read_job
 from quintet.flink.sqltext import is_job, split
 
-FOLDER = ROOT / "flink_jobs" / "ecommerce" / "live_figures"
-TEXTS = {file.name: file.read_text(encoding="utf-8") for file in sorted(FOLDER.glob("*.sql"))}
-STATEMENTS = [statement for name, text in TEXTS.items() for statement in split(text, where=name)]
+FOLDERS = sorted((ROOT / "flink_jobs" / "ecommerce").iterdir())
+BY_JOB = {
+    folder.name: [
+        statement
+        for file in sorted(folder.glob("*.sql"))
+        for statement in split(file.read_text(encoding="utf-8"), where=file.name)
+    ]
+    for folder in FOLDERS
+}
+STATEMENTS = [statement for statements in BY_JOB.values() for statement in statements]
+#: Tables of the project that streams write.
+WRITTEN = [table for table in ECOMMERCE_TABLES if table.writer is Writer.FLINK]
 PLAIN = {"long": "BIGINT", "integer": "INT", "string": "STRING", "timestamp": "TIMESTAMP(3)", "boolean": "BOOLEAN"}
 
 
@@ -37,7 +47,8 @@ def short(topic: Topic) -> str:
 
 def making(name: str) -> list[str]:
     """Lines of the table's body."""
-    (statement,) = [text for text in STATEMENTS if re.match(rf"CREATE[^(]*\b{name} \(", text)]
+    # A table that both jobs read is the same in both.
+    (statement,) = {text for text in STATEMENTS if re.match(rf"CREATE[^(]*\b{name} \(", text)}
     body = statement[statement.index("(") + 1 :]
     return [line.strip().rstrip(",").replace("`", "") for line in body.splitlines() if line.strip()]
 
@@ -49,20 +60,29 @@ def test_a_topic_is_read_and_written_with_the_fields_of_the_catalogue(topic: Top
     assert any(f"'topic' = '{topic.name}'" in line for line in lines)
 
 
-def test_sessions_have_the_columns_and_the_key_of_the_catalogue() -> None:
-    lines = making("sessions")
-    assert lines[: len(SESSIONS.columns)] == [
-        declared(column).replace("TIMESTAMP(3)", "TIMESTAMP_LTZ(6)") for column in SESSIONS.columns
+@pytest.mark.parametrize("table", WRITTEN, ids=lambda table: str(table.name))
+def test_a_table_is_made_with_the_columns_of_the_catalogue(table: Table) -> None:
+    is_served = table.layer is Layer.LIVE
+    lines = making(f"live_{table.name}" if is_served else table.name)
+    instant = "TIMESTAMP(3)" if is_served else "TIMESTAMP_LTZ(6)"
+    assert lines[: len(table.columns)] == [
+        declared(column).replace("TIMESTAMP(3)", instant) for column in table.columns
     ]
-    assert f"PRIMARY KEY ({', '.join(SESSIONS.key)}) NOT ENFORCED" in lines
 
 
-def test_every_topic_and_table_of_the_project_is_in_it() -> None:
+@pytest.mark.parametrize("table", [table for table in WRITTEN if table.layer is Layer.LIVE], ids=lambda t: str(t.name))
+def test_a_table_that_is_served_is_replaced_by_the_key_of_the_catalogue(table: Table) -> None:
+    lines = making(f"live_{table.name}")
+    assert f"PRIMARY KEY ({', '.join(table.key)}) NOT ENFORCED" in lines
+    assert any(f"'table-name' = '{table.schema}.{table.name}'" in line for line in lines)
+
+
+def test_every_topic_and_table_of_the_project_is_in_them() -> None:
     text = "\n".join(STATEMENTS)
     assert set(re.findall(r"'topic' = '([^']+)'", text)) == {topic.name for topic in ECOMMERCE_TOPICS}
-    assert {f"iceberg.{name}" for name in re.findall(r"INSERT INTO lake\.([\w.]+)", text)} == {
-        table.full_name for table in ECOMMERCE_TABLES
-    }
+    inserted = {f"iceberg.{name}" for name in re.findall(r"INSERT INTO lake\.([\w.]+)", text)}
+    inserted |= {f"postgres.live_ecommerce.{name}" for name in re.findall(r"INSERT INTO live_(\w+)", text)}
+    assert inserted == {table.full_name for table in WRITTEN}
 
 
 @pytest.mark.parametrize("kind", INVALID)
@@ -84,20 +104,29 @@ def test_the_first_of_an_event_stays_by_its_identity(kind: str) -> None:
 def test_it_asks_for_numbers_that_there_are_and_holds_none_of_its_own() -> None:
     text = "\n".join(STATEMENTS)
     asked = set(re.findall(r"\{\{ definitions\.(\w+) \}\}", text))
-    assert {"session_gap_minutes", "lateness_minutes", "clock_ahead_minutes"} <= asked <= set(parameters())
-    assert re.findall(r"INTERVAL '\d", text) == []
+    assert asked == set(parameters()) - {"duplicates_within_minutes"}
+    # A minute is the grain of the figures.
+    assert set(re.findall(r"INTERVAL '\d+' \w+", text)) == {"INTERVAL '1' MINUTE"}
 
 
-def test_one_statement_at_the_end_starts_the_job() -> None:
-    assert [is_job(statement) for statement in STATEMENTS] == [False] * (len(STATEMENTS) - 1) + [True]
+@pytest.mark.parametrize("job", BY_JOB)
+def test_one_statement_at_the_end_starts_a_job(job: str) -> None:
+    assert [is_job(text) for text in BY_JOB[job]] == [False] * (len(BY_JOB[job]) - 1) + [True]
 
 
-def test_no_password_and_no_address_is_in_it() -> None:
-    text = "\n".join(file.read_text(encoding="utf-8") for file in FOLDER.iterdir())
-    assert not re.search(r"password'|jaas|\d+\.\d+\.\d+\.\d+|localhost|:\d{4,5}\b", text, re.IGNORECASE)
+@pytest.mark.parametrize("kind", INVALID)
+def test_what_breaks_a_rule_goes_to_quarantine_with_its_name(kind: str) -> None:
+    (view,) = [text for text in BY_JOB["live_figures"] if text.startswith("CREATE TEMPORARY VIEW refused ")]
+    (part,) = [part for part in view.split("UNION ALL") if f"SELECT '{kind}'" in part]
+    for name, rule in INVALID[kind].items():
+        assert f"WHEN {rule} THEN '{name}'" in part
+        assert rule in part.rpartition("WHERE")[2]
+    assert "THEN 'clock_ahead'" in part
 
 
-def test_its_design_answers_what_a_stream_is_asked() -> None:
-    text = (FOLDER / "DESIGN.md").read_text(encoding="utf-8")
-    questions = ("Watermark", "Late data", "State", "Guarantee", "What leaks", "Replay")
-    assert [word for word in questions if f"**{word}" not in text] == []
+def test_streams_that_forget_say_when_and_the_one_with_stock_forgets_nothing() -> None:
+    figures, products = (
+        read_job(ROOT / "flink_jobs" / "ecommerce" / name) for name in ("live_figures", "live_products")
+    )
+    assert figures.options["table.exec.state.ttl"] == "1 h"
+    assert "table.exec.state.ttl" not in products.options, "stock is a sum over all times"

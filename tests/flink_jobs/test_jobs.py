@@ -48,6 +48,7 @@ def test_its_sources_and_sinks_are_those_of_its_sql_and_of_the_catalogue(folder:
     text = "\n".join(job.statements)
     read = set(re.findall(r"'topic' = '([^']+)'", text))
     written = {f"iceberg.{name}" for name in re.findall(r"INSERT INTO lake\.([\w.]+)", text)}
+    written |= {f"postgres.{name}" for name in re.findall(r"'table-name' = '([^']+)'", text)}
     assert set(job.sources) | set(job.sinks) == read | written
     known = {topic.name for topic in topics()} | {table.full_name for table in tables()}
     assert set(job.sources) | set(job.sinks) <= known

@@ -56,3 +56,54 @@ FROM TABLE(
   )
 )
 GROUP BY user_id, window_start, window_end;
+
+-- Points of products, a row each time that somebody shows interest.
+CREATE TEMPORARY VIEW product_points AS
+SELECT TRY_CAST(SUBSTRING(page FROM 10) AS BIGINT) AS product_id, {{ definitions.points_page_view }} AS points, happened_at
+FROM pages_viewed_once
+WHERE REGEXP(page, '^/product/[0-9]+$')
+UNION ALL
+SELECT product_id, {{ definitions.points_add_to_cart }}, happened_at
+FROM carts_added_once
+UNION ALL
+SELECT line.product_id, line.quantity * {{ definitions.points_purchase }}, happened_at
+FROM orders_purchased_once CROSS JOIN UNNEST(products) AS line (product_id, quantity, unit_price);
+
+-- The products of most points of each window, when it is over; of equal ones those with the smaller number.
+CREATE TEMPORARY VIEW trends AS
+SELECT window_start AS window_begins_at, place, product_id, points
+FROM (
+  SELECT window_start, window_end, product_id, points,
+    ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY points DESC, product_id ASC) AS place
+  FROM (
+    SELECT window_start, window_end, product_id, CAST(SUM(points) AS BIGINT) AS points
+    FROM TABLE(
+      TUMBLE(TABLE product_points, DESCRIPTOR(happened_at), INTERVAL '{{ definitions.trending_window_minutes }}' MINUTE)
+    )
+    GROUP BY window_start, window_end, product_id
+  )
+)
+WHERE place <= {{ definitions.trending_top }};
+
+-- Orders with how many their user has placed within so long, this one included.
+CREATE TEMPORARY VIEW orders_in_row AS
+SELECT order_id, user_id, total_amount, `timestamp` AS ordered_at,
+  COUNT(*) OVER (
+    PARTITION BY user_id ORDER BY happened_at
+    RANGE BETWEEN INTERVAL '{{ definitions.burst_span_minutes }}' MINUTE PRECEDING AND CURRENT ROW
+  ) AS recent
+FROM orders_purchased_once;
+
+-- Suspicious orders, a row an order and reason. An order with two large lines is named twice, which changes nothing.
+CREATE TEMPORARY VIEW suspicions AS
+SELECT order_id, 'order_burst' AS reason, user_id, total_amount, ordered_at
+FROM orders_in_row
+WHERE recent >= {{ definitions.burst_orders }}
+UNION ALL
+SELECT order_id, 'large_order', user_id, total_amount, `timestamp`
+FROM orders_purchased_once
+WHERE total_amount >= {{ definitions.large_order }}
+UNION ALL
+SELECT order_id, 'bulk_line', user_id, total_amount, `timestamp`
+FROM orders_purchased_once CROSS JOIN UNNEST(products) AS line (product_id, quantity, unit_price)
+WHERE line.quantity >= {{ definitions.bulk_pieces }};

@@ -1,4 +1,4 @@
--- One job: late events, figures and sessions share the sources and their checkpoints.
+-- One job: late events, figures, flags and sessions share the sources, the de-duplication and their checkpoints.
 SET 'table.local-time-zone' = 'UTC';
 
 EXECUTE STATEMENT SET BEGIN
@@ -46,5 +46,43 @@ INSERT INTO lake.silver_ecommerce.sessions SELECT
   searches,
   is_abandoned
 FROM user_sessions;
+
+INSERT INTO live_minutes SELECT
+  `minute`,
+  page_views,
+  cart_additions,
+  orders,
+  pieces,
+  revenue,
+  searches,
+  searches_without_result,
+  searches_with_click,
+  active_users
+FROM minutes;
+
+INSERT INTO live_handled SELECT kind, arrived_hour, records, broken, late, taken FROM handled;
+
+INSERT INTO live_abandoned_carts SELECT user_id, begins_at, ends_at, cart_additions FROM user_sessions WHERE is_abandoned;
+
+INSERT INTO live_suspicious_orders SELECT order_id, reason, user_id, total_amount, ordered_at FROM suspicions;
+
+INSERT INTO live_trending SELECT window_begins_at, place, product_id, points FROM trends;
+
+INSERT INTO lake.silver_ecommerce.live_events SELECT
+  kind,
+  event_id,
+  user_id,
+  product_id,
+  CAST(sent_at AS TIMESTAMP_LTZ(6)),
+  CAST(arrived_at AS TIMESTAMP_LTZ(6))
+FROM taken;
+
+INSERT INTO lake.silver_ecommerce.live_events__quarantine SELECT
+  kind,
+  reason,
+  event,
+  CAST(sent_at AS TIMESTAMP_LTZ(6)),
+  CAST(arrived_at AS TIMESTAMP_LTZ(6))
+FROM refused;
 
 END;

@@ -14,6 +14,8 @@ __all__ = [
     "GOLD_LAKEHOUSE",
     "POINTS_TIMESERIES",
     "SILVER_LAKEHOUSE",
+    "STREAM_LIVE_FIGURES",
+    "STREAM_LIVE_PRODUCTS",
     "STREAM_SHOP_TO_SILVER",
 ]
 
@@ -33,3 +35,5 @@ GOLD_LAKEHOUSE = _layer("iceberg", "gold_lakehouse")
 POINTS_TIMESERIES = _layer("timeseries", "points_timeseries")
 BLOCKS_TIMESERIES = _layer("timeseries", "blocks_timeseries")
 STREAM_SHOP_TO_SILVER = _stream("lakehouse", "shop_to_silver")
+STREAM_LIVE_FIGURES = _stream("ecommerce", "live_figures")
+STREAM_LIVE_PRODUCTS = _stream("ecommerce", "live_products")

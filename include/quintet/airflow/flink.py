@@ -273,8 +273,8 @@ def deploy_params() -> dict[str, Param]:
     }
 
 
-def deploy_job(slug: str, job: str, *, outlets: Sequence[Asset], within: timedelta) -> None:
-    """Tasks of a deployment: deploy or upgrade, then health; the last one tells the asset."""
+def deploy_job(slug: str, job: str, *, outlets: Sequence[Asset], within: timedelta) -> FlinkJobOperator:
+    """Tasks of a deployment: deploy or upgrade, then health; the last one tells the asset. The first one."""
     deploy = FlinkJobOperator(
         task_id="deploy",
         slug=slug,
@@ -293,6 +293,7 @@ def deploy_job(slug: str, job: str, *, outlets: Sequence[Asset], within: timedel
     )
     # Order that must not change: the asset says that the job runs.
     deploy >> health
+    return deploy
 
 
 def care_streams(slug: str) -> None:

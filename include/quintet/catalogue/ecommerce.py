@@ -1,23 +1,24 @@
-"""Catalogue entry of the project `ecommerce`, as far as it goes: the topics of its events, with their fields.
-
-The project cannot be run yet and is not among `PROJECTS`; its input can be made: `quintet generate ecommerce`.
-"""
+"""Catalogue entry of the project `ecommerce`: topics of events with their fields, what streams make of them, DAGs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
 
-from quintet.catalogue.model import Cleanup, Column, Layer, Pii, Table, Topic, Writer
+from quintet.catalogue.model import Cleanup, Column, Dag, Layer, Pii, Project, Table, Topic, Writer
 
 __all__ = [
+    "ECOMMERCE",
     "ECOMMERCE_TABLES",
     "ECOMMERCE_TOPICS",
     "EVENT_TOPICS",
     "KPI_COLUMNS",
     "LATE_TOPICS",
+    "LIVE_SCHEMA",
+    "LIVE_TABLES",
     "MINUTES",
     "OWNER",
+    "PRODUCT_VERSIONS",
     "SESSIONS",
     "SLUG",
 ]
@@ -173,5 +174,197 @@ SESSIONS = Table(
     ),
     key=("user_id", "begins_at"),
 )
-ECOMMERCE_TOPICS = (*EVENT_TOPICS.values(), *LATE_TOPICS.values(), MINUTES)
-ECOMMERCE_TABLES = (SESSIONS,)
+#: Products as they were from a moment on: what streams join with. It is read from its start by who begins anew.
+PRODUCT_VERSIONS = Topic(
+    project=SLUG,
+    name=f"{SLUG}.products.changed",
+    owner=OWNER,
+    description="Versions of the products, announced before they hold; product 0 ends what is known ahead",
+    retention_bytes=RETENTION_BYTES,
+    key=("product_id",),
+    columns=(
+        _PRODUCT,
+        Column("valid_from", "timestamp", "From when on it holds, UTC", nullable=False),
+        Column("category", "string", "Category", nullable=False),
+        Column("type", "string", "Kind of thing", nullable=False),
+        Column("brand", "string", "Brand", nullable=False),
+        Column("price", "decimal(12,2)", "Price of a piece, euros", nullable=False),
+        Column("inventory_count", "long", "Pieces at the start of the input", nullable=False),
+        Column("reorder_point", "long", "Pieces at or below which it is short", nullable=False),
+    ),
+    identity=("product_id", "valid_from"),
+)
+
+_KIND = Column("kind", "string", "Kind of event: page_view, add_to_cart, purchase, …", nullable=False)
+_HAPPENED = Column("happened_at", "timestamp", "When it happened by the sender's clock, UTC", nullable=False)
+_ARRIVED = Column(
+    "arrived_at", "timestamp", "When it arrived: the time of the record in the topic, UTC", nullable=False
+)
+
+
+def _table(layer: Layer, name: str, description: str, key: tuple[str, ...], columns: tuple[Column, ...]) -> Table:
+    return Table(
+        project=SLUG,
+        layer=layer,
+        name=name,
+        owner=OWNER,
+        description=description,
+        writer=Writer.FLINK,
+        columns=columns,
+        key=key,
+    )
+
+
+_SILVER = (
+    _table(
+        Layer.SILVER,
+        "live_events",
+        "Distinct valid events that were not late, as the live figures counted them; without what is in them",
+        ("kind", "event_id"),
+        (
+            _KIND,
+            Column("event_id", "string", "Its identity: the fields that make it one, joined by |", Pii.INDIRECT, False),
+            replace(_USER, nullable=True),
+            replace(_PRODUCT, nullable=True),
+            _HAPPENED,
+            _ARRIVED,
+        ),
+    ),
+    _table(
+        Layer.SILVER,
+        "live_events__quarantine",
+        "Records that break a rule of their kind: no live figure counts them",
+        ("kind", "event", "arrived_at"),
+        (
+            _KIND,
+            Column("reason", "string", "Name of the broken rule", nullable=False),
+            Column("event", "string", "The record's fields, JSON", Pii.INDIRECT, nullable=False),
+            _HAPPENED,
+            _ARRIVED,
+        ),
+    ),
+    _table(
+        Layer.SILVER,
+        "priced_order_lines",
+        "Lines of the orders that were not late, with the product as it was when it was bought",
+        ("order_id", "line_number"),
+        (
+            Column("order_id", "long", "Order number", nullable=False),
+            Column("line_number", "integer", "Place in the order, from 1", nullable=False),
+            _USER,
+            _PRODUCT,
+            Column("quantity", "integer", "Pieces", nullable=False),
+            Column("unit_price", "decimal(12,2)", "Price that was paid for a piece, euros", nullable=False),
+            Column("category", "string", "Category", nullable=False),
+            Column("brand", "string", "Brand", nullable=False),
+            Column("list_price", "decimal(12,2)", "Price of the catalogue at that moment, euros", nullable=False),
+            Column("ordered_at", "timestamp", "When it was bought, UTC", nullable=False),
+        ),
+    ),
+)
+#: What streams keep for people: in PostgreSQL, replaced by key within seconds; times UTC.
+LIVE_TABLES = (
+    _table(
+        Layer.LIVE,
+        "minutes",
+        "Figures of each minute, by what was not late",
+        ("minute",),
+        (Column("minute", "timestamp", "Begin of the minute, UTC", nullable=False), *KPI_COLUMNS),
+    ),
+    _table(
+        Layer.LIVE,
+        "handled",
+        "What became of the records that arrived in an hour; what is in no other column came twice",
+        ("kind", "arrived_hour"),
+        (
+            _KIND,
+            Column("arrived_hour", "timestamp", "Begin of the hour of arrival, UTC", nullable=False),
+            Column("records", "long", "Records that could be read", nullable=False),
+            Column("broken", "long", "Of these, broke a rule", nullable=False),
+            Column("late", "long", "Of these, came too late for the live figures", nullable=False),
+            Column("taken", "long", "Of these, counted", nullable=False),
+        ),
+    ),
+    _table(
+        Layer.LIVE,
+        "abandoned_carts",
+        "Sessions that ended with something in the cart",
+        ("user_id", "begins_at"),
+        tuple(
+            column
+            for column in SESSIONS.columns
+            if column.name in {"user_id", "begins_at", "ends_at", "cart_additions"}
+        ),
+    ),
+    _table(
+        Layer.LIVE,
+        "suspicious_orders",
+        "Orders that a rule names, a row an order and rule",
+        ("order_id", "reason"),
+        (
+            Column("order_id", "long", "Order number", nullable=False),
+            Column("reason", "string", "order_burst, large_order or bulk_line", nullable=False),
+            _USER,
+            Column("total_amount", "decimal(14,2)", "Sum of the order, euros", nullable=False),
+            Column("ordered_at", "timestamp", "When it was bought, UTC", nullable=False),
+        ),
+    ),
+    _table(
+        Layer.LIVE,
+        "trending",
+        "Products of most points in ten minutes",
+        ("window_begins_at", "place"),
+        (
+            Column("window_begins_at", "timestamp", "Begin of the ten minutes, UTC", nullable=False),
+            Column("place", "long", "1 for the most points", nullable=False),
+            _PRODUCT,
+            Column("points", "long", "Points for views, cart additions and pieces bought", nullable=False),
+        ),
+    ),
+    _table(
+        Layer.LIVE,
+        "stock",
+        "Pieces of each product whose stock has changed",
+        ("product_id",),
+        (
+            _PRODUCT,
+            Column("pieces", "long", "Pieces at the end of that minute", nullable=False),
+            Column("minute", "timestamp", "Newest minute with a change, UTC", nullable=False),
+        ),
+    ),
+    _table(
+        Layer.LIVE,
+        "shortages",
+        "Products that have run short: at or below their reorder point at the end of a minute, and above it before",
+        ("product_id", "minute"),
+        (
+            _PRODUCT,
+            Column("minute", "timestamp", "The minute, UTC", nullable=False),
+            Column("pieces", "long", "Pieces at its end", nullable=False),
+            Column("reorder_point", "long", "Pieces at or below which it is short", nullable=False),
+        ),
+    ),
+)
+#: Schema of these in the database of the shop.
+LIVE_SCHEMA = LIVE_TABLES[0].schema
+ECOMMERCE_TOPICS = (*EVENT_TOPICS.values(), *LATE_TOPICS.values(), MINUTES, PRODUCT_VERSIONS)
+ECOMMERCE_TABLES = (SESSIONS, *_SILVER, *LIVE_TABLES)
+ECOMMERCE = Project(
+    slug=SLUG,
+    title="E-commerce: a shop's events as live figures",
+    question="What happens in the shop right now, what runs short, who leaves a cart behind, which orders look wrong, "
+    "and is every event in the figures exactly once?",
+    profiles=("core", "lakehouse", "streaming"),
+    entry_dag="ecommerce_run_pipeline",
+    dags=(
+        Dag("ecommerce_run_pipeline", "Topics, both streams, an input sent and counted, in one view"),
+        Dag("ecommerce_deploy_live_figures", "Deploy or upgrade the stream of figures, sessions, trends and flags"),
+        Dag(
+            "ecommerce_deploy_live_products", "Deploy or upgrade the stream of stock, shortages and priced order lines"
+        ),
+        Dag("ecommerce_watch_streams", "Lag, checkpoints, restarts and back-pressure of the streams"),
+        Dag("ecommerce_care_streams", "Compaction of the streams' tables; records that were put aside or broken"),
+    ),
+    tables=ECOMMERCE_TABLES,
+    topics=ECOMMERCE_TOPICS,
+)

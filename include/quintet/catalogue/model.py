@@ -23,11 +23,12 @@ __all__ = [
 
 
 class Layer(StrEnum):
-    """Layer of the medallion; also the first part of the schema name."""
+    """Layer of the medallion, or what streams serve to people; also the first part of the schema name."""
 
     BRONZE = "bronze"
     SILVER = "silver"
     GOLD = "gold"
+    LIVE = "live"
 
 
 class Writer(StrEnum):
@@ -107,6 +108,8 @@ class Table:
     @property
     def catalog(self) -> str:
         """Trino catalog that holds it."""
+        if self.layer is Layer.LIVE:
+            return "postgres"
         return "iceberg" if self.writer in {Writer.DBT, Writer.FLINK} else "delta"
 
     @property

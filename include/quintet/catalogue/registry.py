@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from quintet.catalogue.ecommerce import ECOMMERCE
 from quintet.catalogue.lakehouse import LAKEHOUSE
 from quintet.catalogue.model import ChangeSource, Profile, Project, Table, Topic
 from quintet.catalogue.timeseries import TIMESERIES
@@ -14,11 +15,12 @@ PROFILES = (
     Profile("lakehouse", "core, Spark, Trino and dbt"),
     Profile("streaming", "core, Kafka, schema registry, Kafka Connect and Flink"),
     Profile("objects", "core and an object store with the API of S3"),
+    Profile("search", "core, a search cluster and Redis"),
     Profile("timeseries", "core and the time-series database"),
     Profile("replicas", "timeseries, streaming and three nodes that replicate a database through Kafka"),
 )
 
-PROJECTS = (LAKEHOUSE, TIMESERIES)
+PROJECTS = (LAKEHOUSE, TIMESERIES, ECOMMERCE)
 
 
 def project(slug: str) -> Project:

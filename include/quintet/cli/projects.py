@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from quintet.cli.capture import Work, run_capture, verify_capture
-from quintet.cli.elsewhere import GENERATORS, generate_elsewhere
 from quintet.cli.output import AsJson, print_json, print_table, say
 from quintet.cli.progress import progress
 from quintet.cli.proofs import proof_of, tell_checks
 from quintet.errors import GateError, InputError, LabError, VerifyError
+from quintet.runs.elsewhere import GENERATORS, generate_elsewhere
 from quintet.settings import Lab, load_lab
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ def _failure(lab: Lab, outcome: Outcome, url: str, gate_remedy: str) -> Exceptio
     message = f"the run ended as {outcome.state}: {', '.join(names) or 'no task failed'}"
     if any(name.endswith("gate") for name in names):
         return GateError(message, remedy=gate_remedy)
-    if any(name.startswith("ingest.") or name.endswith(".check_input") for name in names):
+    if any(name.startswith("ingest.") or name.rpartition(".")[2] == "check_input" for name in names):
         return InputError(message, remedy="Correct the files named above and run again; what was good has landed")
     return LabError(message, remedy=f"The whole log: {url}")
 

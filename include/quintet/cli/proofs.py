@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +132,65 @@ class _Timeseries(Proof):
                 yield title, found["columns"], found["rows"]
 
 
-_PROOFS: dict[str, type[Proof]] = {"lakehouse": _Lakehouse, "timeseries": _Timeseries}
+@dataclass(frozen=True)
+class _Known:
+    """An input with a truth: the folder, and what it is."""
+
+    folder: Path
+    source: str
+
+
+class _Ecommerce(Proof):
+    gate_remedy = "Look at the quarantine: quintet sql 'select * from iceberg.silver_ecommerce.live_events__quarantine'"
+    door = ("Flink", "flink")
+    #: Title -> statement.
+    statements = {  # noqa: RUF012
+        "What became of the records": "select kind, sum(records) as records, sum(taken) as taken, sum(late) as late, "
+        "sum(broken) as broken, sum(records - taken - late - broken) as repeated "
+        "from postgres.live_ecommerce.handled group by 1 order by 2 desc",
+        "Hours of most revenue": "select date_trunc('hour', minute) as hour, sum(orders) as orders, "
+        "sum(revenue) as revenue, sum(page_views) as page_views from postgres.live_ecommerce.minutes "
+        "group by 1 order by 3 desc limit 5",
+        "Sessions": "select count(*) as sessions, count_if(orders > 0) as with_order, "
+        "count_if(is_abandoned) as abandoned_carts from iceberg.silver_ecommerce.sessions",
+        "Suspicious orders": "select reason, count(*) as orders from postgres.live_ecommerce.suspicious_orders "
+        "group by 1 order by 2 desc",
+        "Newest shortages": "select product_id, minute, pieces, reorder_point from postgres.live_ecommerce.shortages "
+        "order by minute desc, product_id limit 5",
+        "Trending at the end": "select place, product_id, points from postgres.live_ecommerce.trending "
+        "where window_begins_at = (select max(window_begins_at) from postgres.live_ecommerce.trending) order by 1",
+    }
+
+    def generate(self, out: Path, *, days: int, seed: int, poison_day: int | None) -> dict[str, Any]:
+        from quintet.runs.elsewhere import generate_elsewhere
+
+        return generate_elsewhere("ecommerce", out, days=days, seed=seed, poison_day=poison_day)
+
+    def truth(self, given: Path | None, folder: Path) -> Any:
+        path = given or folder / "truth.json"
+        try:
+            return _Known(path.resolve().parent, str(json.loads(path.read_text(encoding="utf-8"))["source"]))
+        except (OSError, ValueError, KeyError) as error:
+            raise VerifyError(
+                f"nothing is known about the input {folder} ({error})",
+                remedy="Name its truth with --truth, or run over generated input: quintet run ecommerce --fresh",
+            ) from error
+
+    def checks(self, lab: Lab, truth: Any) -> Iterator[Check]:
+        from quintet.runs.programs import run_module
+
+        for found in run_module(lab, "streaming", "quintet.ecommerce.proof", str(truth.folder)):
+            yield Check(found["name"], found["expected"], found["actual"])
+
+    def answers(self, lab: Lab) -> Iterator[Answer]:
+        from quintet.lake.trino import connect, query_with_names
+
+        connection = connect(lab)
+        for title, statement in self.statements.items():
+            yield (title, *query_with_names(connection, statement))
+
+
+_PROOFS: dict[str, type[Proof]] = {"lakehouse": _Lakehouse, "timeseries": _Timeseries, "ecommerce": _Ecommerce}
 
 
 def proof_of(slug: str) -> Proof:

@@ -15,9 +15,8 @@ def sources_by_topic() -> dict[str, SourceTable]:
 
 
 def event_topics() -> dict[str, Topic]:
-    """Topics of events whose fields the catalogue declares, also of a project that cannot be run yet, by name."""
-    known = [topic for project in PROJECTS for topic in project.topics if topic.columns]
-    return {topic.name: topic for topic in (*known, *EVENT_TOPICS.values())}
+    """Topics of events that programs send, with the fields that the catalogue declares, by name."""
+    return {topic.name: topic for topic in EVENT_TOPICS.values()}
 
 
 def differences(contract: Contract, table: SourceTable) -> list[str]:

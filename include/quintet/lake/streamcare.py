@@ -16,7 +16,7 @@ from typing import Any
 
 import trino
 
-from quintet.catalogue import Retention, Table, Writer, tables
+from quintet.catalogue import Layer, Retention, Table, Writer, tables
 from quintet.errors import LabError, ServiceDownError
 from quintet.lake.errors import CareError
 from quintet.lake.icebergcare import checksum_statement, expire, measure, meta
@@ -68,8 +68,8 @@ def care_streams(project: str, *, retention_hours: float | None = None, lab_file
 
 
 def stream_tables(project: str | None = None) -> tuple[Table, ...]:
-    """Tables of the catalogue that streams write."""
-    return tuple(table for table in tables(project) if table.writer is Writer.FLINK)
+    """Tables of the lake that streams write."""
+    return tuple(table for table in tables(project) if table.writer is Writer.FLINK and table.layer is not Layer.LIVE)
 
 
 def care_for_stream(

@@ -23,7 +23,14 @@ _CREATE = re.compile(r"CREATE\s+(?:TEMPORARY\s+)?TABLE\s+(?:IF\s+NOT\s+EXISTS\s+
 _VIEW = re.compile(r"CREATE\s+(?:TEMPORARY\s+)?VIEW\s+([\w.`]+)\s+AS\s+(.*)", re.IGNORECASE | re.DOTALL)
 _INSERT = re.compile(r"INSERT\s+INTO\s+([\w.`]+)\s*(?:\(([^)]*)\))?\s+(SELECT\b.*|WITH\b.*)", re.IGNORECASE | re.DOTALL)
 _TOPIC = re.compile(r"'topic'\s*=\s*'([^']+)'", re.IGNORECASE)
+_SERVED = re.compile(r"'table-name'\s*=\s*'([^']+)'", re.IGNORECASE)
 _COLUMN = re.compile(r"^\s*`?(\w+)`?\s+([A-Z][\w]*(?:\([^)]*\))?)", re.IGNORECASE)
+#: A window over a table's rows, and the version of a table at a moment: no other dialect knows these words.
+_WINDOW = re.compile(
+    r"TABLE\s*\(\s*(?:TUMBLE|HOP|CUMULATE|SESSION)\s*\(\s*TABLE\s+(\w+)[^()]*DESCRIPTOR\s*\(\s*(\w+)\s*\)[^()]*\)\s*\)",
+    re.IGNORECASE,
+)
+_MOMENT = re.compile(r"\bFOR\s+SYSTEM_TIME\s+AS\s+OF\s+[\w.`]+", re.IGNORECASE)
 _NO_COLUMN = {"PRIMARY", "WATERMARK", "CONSTRAINT", "UNIQUE", "PARTITIONED"}
 #: Schema in which the temporary tables stand while a statement is traced.
 _TEMPORARY = "flink.temporary"
@@ -55,6 +62,8 @@ def _job(folder: Path) -> Flow:
             schemas[_full(name)] = _columns(statement)
             if found := _TOPIC.search(statement):
                 places[_full(name)] = topic(found.group(1))
+            elif served := _SERVED.search(statement):
+                places[_full(name)] = f"postgres.{served.group(1)}"
         elif view := _VIEW.match(statement):
             views[_plain(view.group(1))] = view.group(2)
         elif insert := _INSERT.match(statement):
@@ -85,6 +94,10 @@ def _statements(text: str) -> list[str]:
     plain = re.sub(r"--[^\n]*|/\*.*?\*/", "", text, flags=re.DOTALL)
     # A statement set is written with its own words around the statements.
     plain = re.sub(r"EXECUTE\s+STATEMENT\s+SET\s+BEGIN|BEGIN\s+STATEMENT\s+SET\s*;|\bEND\s*;", "", plain, flags=re.I)
+    # The bounds of a window come from the time that it is over.
+    bounds = ", ".join(rf"\2 AS window_{name}" for name in ("start", "end", "time"))
+    plain = _WINDOW.sub(rf"(SELECT *, {bounds} FROM \1) AS windowed", plain)
+    plain = _MOMENT.sub("", plain)
     return [
         statement.strip() for statement in re.sub(r"\{\{.*?\}\}", "templated", plain).split(";") if statement.strip()
     ]
@@ -109,10 +122,9 @@ def _with_views(query: str, views: Mapping[str, str]) -> exp.Expression:
     """The query with its views written out, and its tables named in full."""
     try:
         parsed = parse_one(query, dialect="spark")
-        for _ in views:
-            parsed = exp.expand(
-                parsed, {name: parse_one(text, dialect="spark") for name, text in views.items()}, dialect="spark"
-            )
+        while used := {table.name for table in parsed.find_all(exp.Table)} & views.keys():
+            written = {name: parse_one(views[name], dialect="spark") for name in used}
+            parsed = exp.expand(parsed, written, dialect="spark")
     except SqlglotError as error:
         raise InputError(f"a statement cannot be read: {str(error).splitlines()[0]}", remedy=query[:200]) from error
     within = {cte.alias for cte in parsed.find_all(exp.CTE)}

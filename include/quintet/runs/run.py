@@ -8,15 +8,17 @@ import shutil
 import stat
 import time
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
-from quintet.catalogue import Project
+from quintet.catalogue import Project, Writer
 from quintet.errors import InputError, LabError, QuintetError, ServiceDownError
 from quintet.health.memory import tree_memory_mb
 from quintet.health.supervision import service_manager
 from quintet.runs import hold, record
 from quintet.runs.airflow import AirflowClient, TaskState
+from quintet.runs.elsewhere import GENERATORS, generate_elsewhere
 from quintet.runs.programs import run_module
 from quintet.settings import Lab
 
@@ -129,12 +131,14 @@ def prepare_input(lab: Lab, project: Project, folder: Path | None, *, days: int,
 
 
 def _generated(lab: Lab, project: Project, *, days: int, seed: int) -> Path:
-    # The generator of a project is its module `generator`.
-    generator = importlib.import_module(f"quintet.{project.slug}.generator")
     folder = lab.path("input") / f"{project.slug}-{days}-days-seed-{seed}"
     if not (folder / "truth.json").exists():
         shutil.rmtree(folder, ignore_errors=True)
-        generator.generate(folder, days=days, seed=seed)
+        if project.slug in GENERATORS:
+            generate_elsewhere(project.slug, folder, days=days, seed=seed, poison_day=None)
+        else:
+            # The generator of a project is its module `generator`.
+            importlib.import_module(f"quintet.{project.slug}.generator").generate(folder, days=days, seed=seed)
         record.hand_over(lab, folder)
     return folder
 
@@ -146,10 +150,10 @@ def _readable_by_others(folder: Path) -> bool:
 
 
 def reset_project(lab: Lab, project: Project) -> None:
-    """Empty a project: gold is dropped through Trino, Delta tables are made anew; one without tables empties itself."""
-    if project.tables:
+    """Empty a project: gold is dropped through Trino, Delta tables are made anew; its module `reset` does the rest."""
+    if any(table.writer is not Writer.FLINK for table in project.tables):
         run_module(lab, "spark", "quintet.lake.reset", project.slug)
-    else:
+    if find_spec(f"quintet.{project.slug}.reset") is not None:
         importlib.import_module(f"quintet.{project.slug}.reset").reset(lab)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from quintet.cli import elsewhere
 from quintet.errors import InputError, LabError, QuintetError, SettingsError
+from quintet.runs import elsewhere
 
 ARGUMENTS = {"days": 1, "seed": 7, "poison_day": None}
 

@@ -15,7 +15,7 @@ from quintet.settings import lab_path, load_lab
 
 __all__ = ["GENERATORS", "generate_elsewhere"]
 
-#: Project -> environment and function of its generator. One that is not in the catalogue cannot be run yet.
+#: Project -> environment and function of its generator.
 GENERATORS = {"ecommerce": ("streaming", "quintet.ecommerce.generator:run")}
 _ROOT = Path(__file__).resolve().parents[3]
 

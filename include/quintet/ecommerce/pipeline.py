@@ -1,0 +1,207 @@
+"""Steps of a run, each a function for a task in the environment `streaming`: prepare, check, send, wait, tell.
+
+A stream has one time: an input is sent once. What was sent is in the record `sent` of the project, so that a second run
+over the same input sends nothing and finds the same, and one over another input is told to empty the project first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from quintet import alerts
+from quintet.catalogue.ecommerce import ECOMMERCE_TOPICS, EVENT_TOPICS, SLUG
+from quintet.contracts import read_contracts
+from quintet.ecommerce import serving
+from quintet.ecommerce.closing import close
+from quintet.ecommerce.dimension import announce
+from quintet.ecommerce.progress import Progress, wait_until_through
+from quintet.ecommerce.sending import Pace, ahead, batches_of_files, rows_of, send
+from quintet.ecommerce.tables import EVENTS
+from quintet.errors import InputError
+from quintet.runs import record
+from quintet.settings import Lab, load_lab
+from quintet.streams.batchproducer import BatchProducer, Row
+from quintet.streams.clients import client_settings
+from quintet.streams.deadletters import letters
+from quintet.streams.registry import Registry
+from quintet.streams.topics import provide
+
+__all__ = ["RECORD", "check_input", "prepare", "send_input", "tell_refused", "wait_for_streams"]
+
+#: Record of what was sent: `state` is emptied, sending or sent.
+RECORD = "sent"
+EMPTIED, SENDING, SENT = "emptied", "sending", "sent"
+#: What a new version of a schema must keep: whoever reads by it can read what was written before.
+RULE = "BACKWARD"
+#: Batches that are made before their time.
+DEPTH = 4
+#: Sources of the alerts about records that no figure counts.
+DEAD_LETTERS, BROKEN = "dead-letters", "broken-records"
+#: Share of an hour's records that may break a rule; more is no accident of single senders.
+BROKEN_SHARE = 0.05
+_EMPTY_FIRST = "Empty the project and send it anew: quintet run ecommerce --fresh --input …"
+
+
+def prepare() -> dict[str, Any]:
+    """Make what is missing: topics, rules of their schemas, tables that are served.
+
+    Raises:
+        ServiceDownError: a service does not answer.
+        TopicError: a topic is not as declared.
+
+    """
+    lab = load_lab()
+    provided = provide(lab, ECOMMERCE_TOPICS)
+    tables = serving.provide(lab)
+    registry = Registry.of(lab)
+    ruled = [topic.subject for topic in EVENT_TOPICS.values() if registry.require(topic.subject, RULE)]
+    return {"topics_created": list(provided.created), "rules_set": ruled, "tables": tables}
+
+
+def check_input(*, input_dir: str) -> dict[str, Any]:
+    """Whether an input is to be sent ({"send"}), and whether streams begin without state ({"fresh"}).
+
+    Raises:
+        InputError: there is no input in the folder, or the topics hold another one, or part of one.
+
+    """
+    folder = Path(input_dir)
+    mark = _mark(folder)
+    last = record.read(load_lab(), SLUG, RECORD) or {}
+    if last.get("state") == SENT and last["mark"] == mark:
+        return {"send": False, "fresh": False, "mark": mark}
+    if last.get("state") == SENDING:
+        raise InputError(f"sending {last['input']} was interrupted: part of it is in the topics", remedy=_EMPTY_FIRST)
+    if last.get("state") == SENT:
+        raise InputError(f"the topics hold another input, {last['input']}", remedy=_EMPTY_FIRST)
+    return {"send": True, "fresh": last.get("state") == EMPTIED, "mark": mark}
+
+
+def send_input(*, input_dir: str, checked: dict[str, Any]) -> dict[str, Any]:
+    """Send versions of the products, every record, and the end of the input; {"sent", "versions", "marks", "seconds"}.
+
+    Raises:
+        InputError: there is no input.
+        ServiceDownError: the registry does not answer.
+        TopicError: a record was not written; the input is in the topics in part then.
+
+    """
+    if not checked["send"]:
+        return dict(record.read(load_lab(), SLUG, RECORD) or {})
+    from confluent_kafka import Producer
+
+    lab, folder = load_lab(), Path(input_dir)
+    entry: dict[str, Any] = {"input": str(folder), "mark": checked["mark"]}
+    record.write(lab, SLUG, RECORD, {**entry, "state": SENDING})
+    began = time.monotonic()
+    entry["versions"] = announce(lab, folder)
+    producer = BatchProducer.of(lab, EVENT_TOPICS.values(), read_contracts())
+    stranger = Producer({**client_settings(lab), "enable.idempotence": True})
+    seen = _Seen()
+    made = ahead((rows_of(producer.forms, batch) for batch in batches_of_files(folder)), DEPTH)
+    entry["sent"] = send(producer, stranger, seen.through(made), Pace(0, speed=0))
+    entry["marks"] = close(stranger, producer.forms, seen.last_ms)
+    entry |= {"seconds": round(time.monotonic() - began, 1), "state": SENT}
+    record.write(lab, SLUG, RECORD, entry)
+    return entry
+
+
+def wait_for_streams(*, minutes: float = 60.0) -> dict[str, Any]:
+    """Wait until both streams have done all that is in the topics, and published it; how far they were, at the end.
+
+    Raises:
+        StreamsBehindError: they have not within that time; the message says how far they are.
+
+    """
+    return wait_until_through(load_lab(), seconds=minutes * 60, tell=_say)
+
+
+def tell_refused(*, run_id: str = "") -> dict[str, Any]:
+    """Tell of records that could not be read, and of hours in which too many broke a rule, for as long as there are.
+
+    Returns {"waiting": {"topic: reason": letters}, "broken": {"kind hour": share}}.
+
+    Raises:
+        TopicError: a topic cannot be read.
+        ServiceDownError: PostgreSQL does not answer.
+
+    """
+    lab = load_lab()
+    waiting = Counter(f"{letter.topic}: {letter.reason}" for letter in letters(lab, EVENT_TOPICS.values()))
+    _tell(
+        lab,
+        DEAD_LETTERS,
+        "records of the shop's topics wait as dead letters",
+        ", ".join(f"{count} x {reason}" for reason, count in sorted(waiting.items())),
+        "Correct their sender; they are in the topics <topic>.dlq with the reason",
+        run_id,
+    )
+    schema = "select kind, arrived_hour, broken, records from live_ecommerce.handled"
+    # Of a few records one is no share.
+    bad = {
+        f"{kind} {hour:%Y-%m-%d %H:00}": round(broken / records, 3)
+        for kind, hour, broken, records in serving.rows(lab, f"{schema} where records >= 20 order by 2, 1")
+        if broken > BROKEN_SHARE * records
+    }
+    _tell(
+        lab,
+        BROKEN,
+        "too many records of the shop's topics break a rule",
+        ", ".join(f"{name}: {share:.1%}" for name, share in list(bad.items())[:10]),
+        "They are in iceberg.silver_ecommerce.live_events__quarantine with the reason; correct their sender, send the "
+        "corrected input to an emptied project",
+        run_id,
+    )
+    return {"waiting": dict(sorted(waiting.items())), "broken": bad}
+
+
+class _Seen:
+    """Notes the newest time that goes through."""
+
+    def __init__(self) -> None:
+        self.last_ms = 0
+
+    def through(self, made: Iterator[list[Row]]) -> Iterator[list[Row]]:
+        for rows in made:
+            self.last_ms = max(self.last_ms, rows[-1][3])
+            yield rows
+
+
+def _mark(folder: Path) -> str:
+    """What an input is known by: the names and sizes of its files, and its truth where it has one."""
+    files = sorted((folder / EVENTS).rglob("*.parquet"))
+    if not files:
+        raise InputError(f"the folder {folder} holds no input", remedy="Make one: quintet generate ecommerce --out …")
+    told = [f"{file.relative_to(folder)} {file.stat().st_size}" for file in files]
+    truth = folder / "truth.json"
+    text = truth.read_bytes() if truth.exists() else b""
+    return hashlib.sha256("\n".join(told).encode() + text).hexdigest()[:16]
+
+
+def _tell(lab: Lab, source: str, title: str, detail: str, remedy: str, run_id: str) -> None:
+    if not detail:
+        alerts.clear(lab, project=SLUG, sources=[source], run_id=run_id)
+    elif not any(told.is_open and told.alert.source == source for told in alerts.read(lab)):
+        alerts.write(
+            lab,
+            alerts.Alert(
+                severity="warning",
+                source=source,
+                project=SLUG,
+                run_id=run_id,
+                title=title,
+                detail=detail,
+                remedy=remedy,
+            ),
+        )
+
+
+def _say(progress: Progress) -> None:
+    sys.stdout.write(f"{progress}\n")
+    sys.stdout.flush()
