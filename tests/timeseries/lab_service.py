@@ -9,7 +9,7 @@ import yaml
 
 from labs import lab_below
 from quintet.settings import Lab, read_lab
-from quintet.timeseries.tokens import Token, Tokens
+from quintet.webservice.tokens import Token, Tokens
 
 __all__ = ["SECRETS", "TOKENS", "lab_with_door"]
 

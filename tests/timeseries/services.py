@@ -15,7 +15,7 @@ import uvicorn
 from quintet.timeseries.server import create_app
 from quintet.timeseries.service import Service, ServiceOptions
 from quintet.timeseries.storage import Storage
-from quintet.timeseries.tokens import Tokens
+from quintet.webservice.tokens import Tokens
 
 __all__ = ["free_port", "served"]
 

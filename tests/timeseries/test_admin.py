@@ -14,7 +14,7 @@ from services import served
 from quintet.timeseries import Batch, Options, Store, labels_of
 from quintet.timeseries.fingerprint import fingerprint
 from quintet.timeseries.model import DAY
-from quintet.timeseries.tokens import Token, Tokens
+from quintet.webservice.tokens import Token, Tokens
 
 NOW = time.time_ns()
 ROUTES = (

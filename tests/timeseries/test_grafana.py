@@ -273,7 +273,7 @@ def test_a_label_with_a_dot_is_listed_by_its_escaped_name() -> None:
 
 
 def test_grafana_may_show_its_token_in_a_header_or_as_a_password(tmp_path: Path) -> None:
-    from quintet.timeseries.tokens import Tokens, new_token
+    from quintet.webservice.tokens import Tokens, new_token
 
     token = new_token(tmp_path / "tokens", "grafana", ["read"])
     with served(NaiveStore(), tokens=Tokens.read(tmp_path / "tokens")) as client:

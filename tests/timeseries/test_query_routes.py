@@ -17,7 +17,7 @@ from quintet.timeseries.model import SECOND, Options
 from quintet.timeseries.promql.limits import QueryLimits
 from quintet.timeseries.service import ServiceOptions
 from quintet.timeseries.store import Store
-from quintet.timeseries.tokens import Tokens, new_token
+from quintet.webservice.tokens import Tokens, new_token
 
 #: s
 NOW = 1_700_000_040

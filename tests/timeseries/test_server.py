@@ -21,7 +21,7 @@ from quintet.timeseries.promql.limits import QueryLimits
 from quintet.timeseries.quotas import PointQuota, QuotaError
 from quintet.timeseries.service import ServiceOptions
 from quintet.timeseries.store import Store
-from quintet.timeseries.tokens import AccessError, Token, Tokens, new_token
+from quintet.webservice.tokens import AccessError, Token, Tokens, new_token
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from quintet.timeseries.promql.lexer import duration
 from quintet.timeseries.promql.limits import QueryLimits
 from quintet.timeseries.s3settings import SETTINGS_VARIABLE, S3Settings
 from quintet.timeseries.store import Store
-from quintet.timeseries.tokens import SCOPES, Tokens, new_token
+from quintet.webservice.tokens import SCOPES, Tokens, new_token
 
 __all__ = ["EXIT_CODES", "main"]
 

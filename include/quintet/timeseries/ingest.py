@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from quintet.errors import QuintetError
 from quintet.timeseries.bodies import gunzip
-from quintet.timeseries.counters import Counters
 from quintet.timeseries.errors import CardinalityError, PointsRefusedError
 from quintet.timeseries.lineprotocol import PRECISIONS, LineError, LineParser, Precision
 from quintet.timeseries.model import Batch
 from quintet.timeseries.quotas import PointQuota
 from quintet.timeseries.remote import KnownSeries, decompress, read_write
 from quintet.timeseries.storage import Storage
+from quintet.webservice.counters import Counters
 
 __all__ = ["Ingest", "PartialWriteError", "precision_of"]
 

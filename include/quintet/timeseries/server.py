@@ -34,13 +34,13 @@ from starlette.routing import Route
 from quintet import __version__
 from quintet.timeseries.admin import admin_routes
 from quintet.timeseries.bodies import BodyError, read_body
-from quintet.timeseries.counters import CONTENT_TYPE
 from quintet.timeseries.errors import StoreClosedError
 from quintet.timeseries.ingest import precision_of
 from quintet.timeseries.page import page_routes
 from quintet.timeseries.queryroutes import query_routes
 from quintet.timeseries.selfmetrics import gauges
 from quintet.timeseries.service import Service, prometheus_error
+from quintet.webservice.counters import CONTENT_TYPE
 
 __all__ = ["create_app", "run"]
 

@@ -18,14 +18,14 @@ from starlette.routing import Route
 from quintet.errors import InputError, QuintetError
 from quintet.timeseries.bodies import BodyError
 from quintet.timeseries.cluster.errors import LogError, ShardDownError
-from quintet.timeseries.counters import Counters
 from quintet.timeseries.errors import StoreClosedError, TierError
 from quintet.timeseries.ingest import Ingest, PartialWriteError
 from quintet.timeseries.promql.errors import QueryError, QueryLimitError, QueryTimeoutError
 from quintet.timeseries.promql.limits import QueryLimits
 from quintet.timeseries.quotas import PointQuota, QuotaError
 from quintet.timeseries.storage import Storage
-from quintet.timeseries.tokens import AccessError, Tokens
+from quintet.webservice.counters import Counters
+from quintet.webservice.tokens import AccessError, Tokens
 
 __all__ = ["Handler", "Service", "ServiceOptions", "audit", "influx_error", "prometheus_error"]
 

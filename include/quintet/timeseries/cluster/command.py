@@ -37,7 +37,7 @@ from quintet.timeseries.promql.lexer import duration
 from quintet.timeseries.server import create_app
 from quintet.timeseries.service import Service, ServiceOptions
 from quintet.timeseries.store import Store
-from quintet.timeseries.tokens import Tokens
+from quintet.webservice.tokens import Tokens
 
 __all__ = ["main"]
 

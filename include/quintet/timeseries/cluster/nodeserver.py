@@ -30,7 +30,7 @@ from quintet.timeseries.cluster.answering import answer
 from quintet.timeseries.cluster.node import Node
 from quintet.timeseries.cluster.question import Question
 from quintet.timeseries.service import audit
-from quintet.timeseries.tokens import AccessError, Tokens
+from quintet.webservice.tokens import AccessError, Tokens
 
 __all__ = ["create_node_app"]
 
