@@ -27,7 +27,7 @@ from quintet.catalogue import ChangeSource, Table, Topic
 from quintet.cdc.changelog import BATCH
 from quintet.cdc.errors import CaptureError, ChangeError
 from quintet.cdc.records import Decoder
-from quintet.contracts import Contract, ContractError
+from quintet.contracts import Contract, ContractError, read_contracts
 from quintet.contracts.avro import require
 from quintet.errors import ServiceDownError
 from quintet.lake.errors import LandingError
@@ -37,7 +37,7 @@ from quintet.streams.clients import bulk_reader_settings, servers
 from quintet.streams.deadletters import DeadLetters
 from quintet.streams.registry import Registry
 
-__all__ = ["Landed", "Source", "judge_by", "land", "land_topics"]
+__all__ = ["Landed", "Source", "judge_by", "land", "land_topics", "raise_held"]
 
 #: Records of one commit at most: they are held in memory.
 COMMIT_RECORDS = 100_000
@@ -172,6 +172,21 @@ def judge_by(contracts: Mapping[str, Contract]) -> Callable[[str, Any], None]:
             require(contracts[topic], schema)
 
     return judge
+
+
+def raise_held(*, landed: dict[str, Any]) -> dict[str, Any]:
+    """Fail when a topic waits for its contract, after everything else has gone its way: a step behind a landing.
+
+    Raises:
+        ContractError: it names each breach and the owner.
+
+    """
+    held: dict[str, str] = landed["held"]
+    if held:
+        contracts = read_contracts()
+        owners = sorted({contracts[topic].owner for topic in held})
+        raise ContractError(", ".join(held), ", ".join(owners), list(held.values()))
+    return {"held": 0}
 
 
 class _Rows:

@@ -14,9 +14,9 @@ from quintet import alerts
 from quintet.catalogue.ecommerce import EVENT_TOPICS, SLUG
 from quintet.catalogue.ecommercebatch import EVENT_LOG
 from quintet.cdc.errors import ChangeError
-from quintet.cdc.landing import Landed, Source, judge_by, land_topics
+from quintet.cdc.landing import Landed, Source, judge_by, land_topics, raise_held
 from quintet.cdc.records import Decoder
-from quintet.contracts import ContractError, read_contracts
+from quintet.contracts import read_contracts
 from quintet.ecommerce.batch.rows import Row, as_row
 from quintet.settings import Lab, lab_of
 from quintet.streams.registry import Registry
@@ -81,18 +81,3 @@ def run(*, run_id: str = "", lab_file: str | None = None) -> dict[str, Any]:
             ),
         )
     return landed.as_json()
-
-
-def raise_held(*, landed: dict[str, Any]) -> dict[str, Any]:
-    """Fail when a topic waits for its contract, after everything else has gone its way.
-
-    Raises:
-        ContractError: it names each breach and the owner.
-
-    """
-    held: dict[str, str] = landed["held"]
-    if held:
-        contracts = read_contracts()
-        owners = sorted({contracts[topic].owner for topic in held})
-        raise ContractError(", ".join(held), ", ".join(owners), list(held.values()))
-    return {"held": 0}

@@ -9,7 +9,7 @@ from quintet import alerts
 from quintet.catalogue.shop import SHOP, SHOP_CHANGES
 from quintet.cdc import connector, slots
 from quintet.cdc.errors import CaptureError
-from quintet.cdc.landing import land
+from quintet.cdc.landing import land, raise_held
 from quintet.contracts import ContractError, read_contracts
 from quintet.lakehouse.shop import schema
 from quintet.settings import Lab, load_lab
@@ -124,21 +124,6 @@ def tell_dead_letters(*, run_id: str = "") -> dict[str, Any]:
         what = ", ".join(f"{count} x {reason}" for reason, count in sorted(waiting.items()))
         _warn(lab, "records of the shop's topics wait as dead letters", what, _REMEDY, run_id, source=DEAD_LETTERS)
     return {"waiting": dict(sorted(waiting.items()))}
-
-
-def raise_held(*, landed: dict[str, Any]) -> dict[str, Any]:
-    """Fail when a topic waits for its contract, after everything else has gone its way.
-
-    Raises:
-        ContractError: it names each breach and the owner.
-
-    """
-    held: dict[str, str] = landed["held"]
-    if held:
-        contracts = read_contracts()
-        owners = sorted({contracts[topic].owner for topic in held})
-        raise ContractError(", ".join(held), ", ".join(owners), list(held.values()))
-    return {"held": 0}
 
 
 def _warn(lab: Lab, title: str, detail: str, remedy: str, run_id: str = "", *, source: str = "capture") -> None:
