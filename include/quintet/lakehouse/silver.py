@@ -11,7 +11,6 @@ leaves its files unpublished, and the next run computes and writes the same agai
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -37,6 +36,7 @@ from quintet.lakehouse.dimensions import Feed
 from quintet.lakehouse.matching import PAIR, match_returns
 from quintet.lakehouse.normalise import BUSINESS_KEY, RAW_COLUMNS, normalise, with_verdict
 from quintet.lakehouse.selection import Days, Scope, Selection, select_files
+from quintet.laps import Laps
 from quintet.settings import Lab
 
 __all__ = ["build", "decide"]
@@ -83,7 +83,7 @@ def build(
         LabError: rows are not conserved, or silver knows files that bronze does not; nothing was published.
 
     """
-    clock = _Clock()
+    clock = Laps()
     known, feeds_known = read_balance(lab)
     feeds = feed_versions(lab)
     files = list_files(lab, bronze_version)
@@ -271,16 +271,3 @@ def _on(dates: Iterable[date]) -> Column:
 
 def _sql_on(dates: Iterable[date]) -> str:
     return "trade_date IN (" + ", ".join(f"DATE '{day}'" for day in sorted(dates)) + ")"
-
-
-class _Clock:
-    """Seconds by step."""
-
-    def __init__(self) -> None:
-        self.laps: dict[str, float] = {}
-        self._last = time.monotonic()
-
-    def lap(self, name: str) -> None:
-        now = time.monotonic()
-        self.laps[name] = round(now - self._last, 2)
-        self._last = now

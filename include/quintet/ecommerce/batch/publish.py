@@ -11,7 +11,6 @@ run that is killed before it leaves its landings to the next one, which writes t
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -42,6 +41,7 @@ from quintet.ecommerce.definitions import LATENESS_MS, MINUTE_MS, USER_KINDS
 from quintet.errors import LabError
 from quintet.lake.spark import merge_difference, overwrite, read
 from quintet.lake.tables import arrow_schema, delta_path
+from quintet.laps import Laps
 from quintet.settings import Lab
 
 __all__ = ["publish"]
@@ -71,7 +71,7 @@ def publish(
     newest_withdrawal = max((entry.number for entry in taken_back), default=0)
     if (up_to, newest_withdrawal) == (last.up_to_batch, last.up_to_withdrawal) and not full_refresh:
         return {"days": [], "published": last.number, "seconds": {}}
-    clock = _Clock()
+    clock = Laps()
     spark = start()
     clock.lap("start")
     log = read(spark, lab, EVENT_LOG).where(F.col("batch") <= up_to)
@@ -108,9 +108,7 @@ def publish(
     return {"days": [str(day) for day in days], "published": row["number"], **counts, "seconds": clock.laps}
 
 
-def _publish_days(
-    spark: SparkSession, lab: Lab, records: DataFrame, days: Sequence[date] | None, clock: _Clock
-) -> None:
+def _publish_days(spark: SparkSession, lab: Lab, records: DataFrame, days: Sequence[date] | None, clock: Laps) -> None:
     """Replace the days of all tables; None: everything there is."""
     where = None if days is None else _sql_on(days)
     first = first_of_each(records.where(F.col(FATE) == "whole")).persist()
@@ -215,16 +213,3 @@ def _on(days: Collection[date], column: Column) -> Column:
 
 def _sql_on(days: Collection[date]) -> str:
     return "event_date IN (" + ", ".join(f"DATE '{day}'" for day in sorted(days)) + ")"
-
-
-class _Clock:
-    """Seconds by step."""
-
-    def __init__(self) -> None:
-        self.laps: dict[str, float] = {}
-        self._last = time.monotonic()
-
-    def lap(self, name: str) -> None:
-        now = time.monotonic()
-        self.laps[name] = round(now - self._last, 2)
-        self._last = now
