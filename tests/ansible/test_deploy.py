@@ -74,6 +74,18 @@ def test_a_release_has_its_manifest_before_it_is_current(site: Site) -> None:
     assert not (site.current / "dbt" / "target.part").exists()
 
 
+def test_the_sum_of_a_release_changes_with_code_that_processes_hold_and_not_with_dags(site: Site) -> None:
+    def summed() -> str:
+        site.deployed()
+        return (site.current / "code.sum").read_text(encoding="utf-8")
+
+    first = summed()
+    site.write("dags/file", "other")
+    assert summed() == first
+    site.write("include/file", "other")
+    assert summed() != first
+
+
 def test_a_project_that_dbt_refuses_leaves_the_release_before_it_in_place(site: Site) -> None:
     first = site.deployed()
     site.write("dbt/broken", "")

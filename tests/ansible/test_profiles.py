@@ -34,10 +34,20 @@ def test_no_port_is_given_twice_and_profiles_name_existing_ones() -> None:
     assert [port for profile in PROFILES.values() for port in profile.get("ports", []) if port not in PORTS] == []
 
 
-@pytest.mark.parametrize("profile", ["streaming", "search"])
+@pytest.mark.parametrize("profile", ["streaming", "search", "monitoring"])
 def test_the_services_of_a_profile_fit_into_what_it_declares(profile: str) -> None:
     declared = sum(service["memory_mb"] for service in SERVICES if service["profile"] == profile)
     assert 0 < declared <= PROFILES[profile]["memory_mb"]
+
+
+def test_a_service_of_two_profiles_is_there_with_both_only(play: Play) -> None:
+    told = {
+        "name": "Tell",
+        "ansible.builtin.debug": {"msg": "placed {{ placed_services | map(attribute='name') | join(' ') }}."},
+    }
+    alone, both = (play([told], profiles=profiles).stdout for profiles in ("monitoring", "monitoring,search"))
+    assert " node-exporter postgres-exporter monitor alertmanager prometheus." in alone
+    assert " node-exporter postgres-exporter redis-exporter search-exporter monitor alertmanager prometheus." in both
 
 
 def test_streams_fit_into_what_they_may_hold_together() -> None:
@@ -56,6 +66,10 @@ def test_streams_fit_into_what_they_may_hold_together() -> None:
             },
         ),
         ("search", {"environments": {"search"}, "endpoints": {"search", "redis"}}),
+        (
+            "monitoring",
+            {"environments": {"monitoring"}, "endpoints": {"prometheus", "alertmanager", "monitor"}},
+        ),
     ],
 )
 def test_the_lab_file_names_what_the_profiles_bring_and_no_more(
