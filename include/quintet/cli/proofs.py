@@ -141,7 +141,10 @@ class _Known:
 
 
 class _Ecommerce(Proof):
-    gate_remedy = "Look at the quarantine: quintet sql 'select * from iceberg.silver_ecommerce.live_events__quarantine'"
+    gate_remedy = (
+        "Look at the quarantine: quintet sql 'select * from delta.silver_ecommerce.event_log__quarantine'; take back "
+        "what the alert names (DAG ecommerce_withdraw_events) and have it sent again whole"
+    )
     door = ("Flink", "flink")
     #: Title -> statement.
     statements = {  # noqa: RUF012

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from quintet.call import tell
-from quintet.catalogue import Topic, topic
+from quintet.catalogue import topic, topics
 from quintet.catalogue.shop import SHOP, SHOP_CHANGES, customer_history, delta_copy
 from quintet.cdc import connector, slots
 from quintet.cdc.connect import Connect
@@ -72,8 +72,8 @@ def _wait(lab: Lab, _names: Sequence[str]) -> dict[str, Any]:
 
 
 def _letters(lab: Lab, names: Sequence[str]) -> dict[str, Any]:
-    topics: Sequence[Topic] = [topic(name) for name in names] or SHOP.topics
-    return {"letters": [letter.as_json() for letter in letters(lab, topics)]}
+    chosen = [topic(name) for name in names] or topics(SHOP.project)
+    return {"letters": [letter.as_json() for letter in letters(lab, chosen)]}
 
 
 def _replay(lab: Lab, names: Sequence[str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from quintet import alerts
+from quintet.catalogue import topics
 from quintet.catalogue.shop import SHOP, SHOP_CHANGES
 from quintet.cdc import connector, slots
 from quintet.cdc.errors import CaptureError
@@ -117,12 +118,12 @@ def tell_dead_letters(*, run_id: str = "") -> dict[str, Any]:
 
     """
     lab = load_lab()
-    waiting = Counter(f"{letter.topic}: {letter.reason}" for letter in letters(lab, SHOP.topics))
+    waiting = Counter(f"{letter.topic}: {letter.reason}" for letter in letters(lab, topics(SHOP.project)))
     if not waiting:
         alerts.clear(lab, project=SHOP.project, sources=[DEAD_LETTERS], run_id=run_id)
     elif not any(told.is_open and told.alert.source == DEAD_LETTERS for told in alerts.read(lab)):
         what = ", ".join(f"{count} x {reason}" for reason, count in sorted(waiting.items()))
-        _warn(lab, "records of the shop's topics wait as dead letters", what, _REMEDY, run_id, source=DEAD_LETTERS)
+        _warn(lab, "records of the project's topics wait as dead letters", what, _REMEDY, run_id, source=DEAD_LETTERS)
     return {"waiting": dict(sorted(waiting.items()))}
 
 
