@@ -19,9 +19,11 @@ import pyarrow.parquet as pq
 from labs import lab_below
 from quintet.catalogue.ecommerce import EVENT_TOPICS, LIVE_TABLES
 from quintet.ecommerce import pipeline, recount
+from quintet.ecommerce.batch import masterdata
 from quintet.ecommerce.closing import SESSION, closes_at, marks
 from quintet.ecommerce.definitions import KINDS, LATENESS_MS, SESSION_GAP_MS
 from quintet.ecommerce.dimension import versions
+from quintet.ecommerce.sent import RECORD, sent_folder
 from quintet.ecommerce.serving import statement_of
 from quintet.ecommerce.truth import Truth
 from quintet.errors import InputError
@@ -102,12 +104,30 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
 def test_an_input_is_sent_once(lab: Lab, small: tuple[Path, Truth]) -> None:
     checked = pipeline.check_input(input_dir=str(small[0]))
     assert (checked["send"], checked["fresh"]) == (True, False)
-    record.write(lab, "ecommerce", pipeline.RECORD, {"state": "sent", "mark": checked["mark"], "input": "a"})
+    record.write(lab, "ecommerce", RECORD, {"state": "sent", "mark": checked["mark"], "input": "a"})
     assert pipeline.check_input(input_dir=str(small[0]))["send"] is False
 
 
+def test_the_folder_of_what_was_sent_is_known_until_the_project_is_emptied(lab: Lab) -> None:
+    assert sent_folder(lab) is None
+    record.write(lab, "ecommerce", RECORD, {"state": "sent", "mark": "m", "input": "a"})
+    assert sent_folder(lab) == Path("a")
+    record.write(lab, "ecommerce", RECORD, {"state": "emptied"})
+    assert sent_folder(lab) is None
+
+
+def test_lists_are_those_of_the_input_that_was_sent_last_unless_a_folder_is_named(lab: Lab) -> None:
+    with pytest.raises(InputError, match="no input was sent"):
+        masterdata.run(lab_file=str(lab.file))
+    record.write(lab, "ecommerce", RECORD, {"state": "sent", "mark": "m", "input": "sent-before"})
+    with pytest.raises(InputError, match="sent-before/catalogue"):
+        masterdata.run(lab_file=str(lab.file))
+    with pytest.raises(InputError, match="named/catalogue"):
+        masterdata.run(input_dir="named", lab_file=str(lab.file))
+
+
 def test_an_emptied_project_begins_without_state(lab: Lab, small: tuple[Path, Truth]) -> None:
-    record.write(lab, "ecommerce", pipeline.RECORD, {"state": "emptied"})
+    record.write(lab, "ecommerce", RECORD, {"state": "emptied"})
     checked = pipeline.check_input(input_dir=str(small[0]))
     assert (checked["send"], checked["fresh"]) == (True, True)
 
@@ -116,10 +136,10 @@ def test_another_input_and_one_that_was_sent_in_part_are_refused(
     lab: Lab, small: tuple[Path, Truth], tmp_path: Path
 ) -> None:
     mark = pipeline.check_input(input_dir=str(small[0]))["mark"]
-    record.write(lab, "ecommerce", pipeline.RECORD, {"state": "sending", "mark": mark, "input": "a"})
+    record.write(lab, "ecommerce", RECORD, {"state": "sending", "mark": mark, "input": "a"})
     with pytest.raises(InputError, match="interrupted: part of it is in the topics"):
         pipeline.check_input(input_dir=str(small[0]))
-    record.write(lab, "ecommerce", pipeline.RECORD, {"state": "sent", "mark": mark, "input": "a"})
+    record.write(lab, "ecommerce", RECORD, {"state": "sent", "mark": mark, "input": "a"})
     other = tmp_path / "other"
     shutil.copytree(small[0] / "by_day", other / "by_day")
     with pytest.raises(InputError, match="the topics hold another input, a"):

@@ -15,19 +15,24 @@ from quintet.lineage import dbtflow
 from quintet.lineage.model import Flow, Kind, Link
 
 GOLD = "iceberg.gold_lakehouse"
-#: Columns of gold that are made of no column: counts of rows and names of methods.
+#: Columns of gold that are made of no column: counts of rows and names of methods and layers.
 COUNTED = {
     "basket_pairs": {"baskets_both", "confidence_a_to_b", "confidence_b_to_a"},
     "cohort_retention": {"customers"},
     "customer_value_backtest": {"customers", "method"},
+    "minutes_served": {"layer"},
     "revenue_monthly": {"trading_days"},
     "revenue_weekly": {"trading_days"},
+    "shop_customer_segments": {"orders"},
+    "shop_days": {"sessions"},
     "shop_orders_daily": {"orders"},
+    "shop_search_queries": {"searches"},
+    "shop_weeks": {"days"},
 }
 
 
-def flow(models: list[Flow], name: str) -> Flow:
-    (found,) = [model for model in models if model.outputs == (f"{GOLD}.{name}",)]
+def flow(models: list[Flow], name: str, schema: str = GOLD) -> Flow:
+    (found,) = [model for model in models if model.outputs == (f"{schema}.{name}",)]
     return found
 
 
@@ -44,7 +49,7 @@ def test_every_column_of_gold_has_a_source_but_for_counts(models: list[Flow]) ->
     without: dict[str, set[str]] = {}
     for table in tables():
         if table.layer is Layer.GOLD:
-            linked = {link.target_column for link in flow(models, table.name).links}
+            linked = {link.target_column for link in flow(models, table.name, f"{table.catalog}.{table.schema}").links}
             missing = {column.name for column in described(table, MARTS).columns} - linked
             if missing:
                 without[table.name] = missing

@@ -11,8 +11,10 @@ from airflow.sdk import Asset
 __all__ = [
     "BLOCKS_TIMESERIES",
     "BRONZE_LAKEHOUSE",
+    "GOLD_ECOMMERCE",
     "GOLD_LAKEHOUSE",
     "POINTS_TIMESERIES",
+    "SILVER_ECOMMERCE",
     "SILVER_LAKEHOUSE",
     "STREAM_LIVE_FIGURES",
     "STREAM_LIVE_PRODUCTS",
@@ -34,6 +36,8 @@ SILVER_LAKEHOUSE = _layer("delta", "silver_lakehouse")
 GOLD_LAKEHOUSE = _layer("iceberg", "gold_lakehouse")
 POINTS_TIMESERIES = _layer("timeseries", "points_timeseries")
 BLOCKS_TIMESERIES = _layer("timeseries", "blocks_timeseries")
+SILVER_ECOMMERCE = _layer("delta", "silver_ecommerce")
+GOLD_ECOMMERCE = _layer("iceberg", "gold_ecommerce")
 STREAM_SHOP_TO_SILVER = _stream("lakehouse", "shop_to_silver")
 STREAM_LIVE_FIGURES = _stream("ecommerce", "live_figures")
 STREAM_LIVE_PRODUCTS = _stream("ecommerce", "live_products")

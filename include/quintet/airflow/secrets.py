@@ -16,8 +16,14 @@ from airflow.secrets import BaseSecretsBackend
 
 from quintet.errors import SettingsError
 from quintet.settings import Lab, load_lab
+from quintet.streams.clients import client_settings
 
-__all__ = ["CONNECTIONS", "SECRET_OPTIONS", "LabSecretsBackend"]
+__all__ = ["CONNECTIONS", "KAFKA_BELL", "SECRET_OPTIONS", "LabSecretsBackend"]
+
+#: Connection of the triggerer that hears messages.
+KAFKA_BELL = "kafka_default"
+#: User, and group of consumers, that Airflow is in Kafka; role `kafka` gives them their rights.
+_KAFKA_USER, _KAFKA_GROUP = "airflow", "airflow-inputs-announced"
 
 #: User that Trino is asked as; its door is bound to loopback and wants no password.
 _TRINO_USER = "quintet"
@@ -64,6 +70,19 @@ def _search(lab: Lab) -> dict[str, Any]:
     }
 
 
+def _kafka(lab: Lab) -> dict[str, Any]:
+    settings = {
+        **client_settings(lab, user=_KAFKA_USER),
+        "group.id": _KAFKA_GROUP,
+        # The trigger keeps the place itself; it begins with what was sent before it first listened.
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+        # A triggerer that was killed holds its place for so long.
+        "session.timeout.ms": 10_000,
+    }
+    return {"conn_type": "kafka", "extra": settings}
+
+
 def _spark(lab: Lab) -> dict[str, Any]:
     try:
         master = str(lab.options["spark"]["master"])
@@ -80,6 +99,7 @@ CONNECTIONS: Mapping[str, Callable[[Lab], dict[str, Any]]] = {
     "trino_default": _trino,
     "spark_default": _spark,
     "search_default": _search,
+    KAFKA_BELL: _kafka,
 }
 
 

@@ -1,15 +1,22 @@
-"""Catalogue entry of the batch layer of the project `ecommerce`: the log of events, and what is computed from it."""
+"""Catalogue entry of the batch layer of the project `ecommerce`: the log of events, and what is computed from it.
+
+`ECOMMERCE` is the whole project: the speed layer's entry with the DAGs and tables of the batch layer.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from quintet.catalogue import ecommerce
 from quintet.catalogue.ecommerce import KPI_COLUMNS, OWNER, SESSIONS, SLUG
-from quintet.catalogue.model import Column, Layer, Pii, Table, Writer
+from quintet.catalogue.model import Column, Dag, Layer, Pii, Table, Writer
 
 __all__ = [
     "BATCH_TABLES",
     "CUSTOMERS",
     "DAILY_FIGURES",
     "DAY_BALANCE",
+    "ECOMMERCE",
     "EVENTS",
     "EVENT_LOG",
     "GATE_RESULTS",
@@ -328,4 +335,34 @@ BATCH_TABLES = (
     GATE_RESULTS,
     PUBLICATIONS,
     *MASTER_TABLES,
+)
+
+
+def _gold(name: str, description: str) -> Table:
+    # Columns, keys and tests of gold stand in the dbt project: this is only the list of names.
+    return Table(SLUG, Layer.GOLD, name, OWNER, description, Writer.DBT)
+
+
+_GOLD_TABLES = (
+    _gold("fct_shop_sales", "Sales, one row a line of a purchase"),
+    _gold("dim_shop_product", "Products with the history of their prices"),
+    _gold("dim_shop_customer", "Customers with the history of their levels"),
+    _gold("dim_shop_date", "Calendar"),
+    _gold("dim_shop_store", "Stores and warehouses"),
+    _gold("shop_days", "Sales, sessions and carts a day"),
+    _gold("shop_weeks", "The weekly report"),
+    _gold("shop_customer_segments", "Recency, frequency, value and segment of each customer"),
+    _gold("shop_search_queries", "Queries with their answers and clicks"),
+    _gold("minutes_served", "Figures of minutes: settled ones by the batch layer, newer ones by the speed layer"),
+)
+_DAGS = (
+    Dag("ecommerce_build_batch", "Events to figures of minutes and days, sessions: the batch layer"),
+    Dag("ecommerce_reconcile_figures", "Speed layer against batch layer: difference 0, or repaired"),
+    Dag("ecommerce_build_gold", "The shop's star schema and reports: dbt models on Trino"),
+    Dag("ecommerce_withdraw_events", "Take back poisoned events, before they are sent again whole"),
+)
+ECOMMERCE = replace(
+    ecommerce.ECOMMERCE,
+    dags=(*ecommerce.ECOMMERCE.dags, *_DAGS),
+    tables=(*ecommerce.ECOMMERCE.tables, *BATCH_TABLES, *_GOLD_TABLES),
 )

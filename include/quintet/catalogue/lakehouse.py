@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from quintet.catalogue.inputs import INPUTS_ANNOUNCED
 from quintet.catalogue.model import Column, Dag, Layer, Pii, Project, Table, Writer
 from quintet.catalogue.shop import SHOP, SHOP_TABLES, SHOP_TOPICS
 
@@ -266,6 +267,7 @@ LAKEHOUSE = Project(
     entry_dag="lakehouse_run_pipeline",
     dags=(
         Dag("lakehouse_run_pipeline", "The whole path in one view: files to gold"),
+        Dag("lakehouse_receive_inputs", "Start the pipeline for each folder that is announced in Kafka"),
         Dag("lakehouse_ingest_bronze", "Land every pending file once"),
         Dag("lakehouse_build_silver", "Gate, type, de-duplicate, classify, dimensions with history"),
         Dag("lakehouse_build_gold", "dbt models on Trino"),
@@ -302,6 +304,6 @@ LAKEHOUSE = Project(
         _gold("customer_value", "Past value and forecast of each customer"),
         _gold("customer_value_backtest", "Errors of that forecast and of naive ones, on days of the past"),
     ),
-    topics=SHOP_TOPICS,
+    topics=(*SHOP_TOPICS, INPUTS_ANNOUNCED),
     sources=(SHOP,),
 )

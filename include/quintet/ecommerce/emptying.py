@@ -17,8 +17,8 @@ from quintet.call import tell
 from quintet.catalogue.ecommerce import ECOMMERCE_TABLES, ECOMMERCE_TOPICS, SLUG
 from quintet.catalogue.model import Cleanup, Layer, Topic
 from quintet.ecommerce import serving
-from quintet.ecommerce.pipeline import EMPTIED, RECORD
 from quintet.ecommerce.progress import ends
+from quintet.ecommerce.sent import EMPTIED, RECORD
 from quintet.lake.trino import connect, query
 from quintet.runs import record
 from quintet.settings import Lab, load_lab

@@ -22,6 +22,7 @@ from quintet.ecommerce.closing import close
 from quintet.ecommerce.dimension import announce
 from quintet.ecommerce.progress import Progress, wait_until_through
 from quintet.ecommerce.sending import Pace, ahead, batches_of_files, rows_of, send
+from quintet.ecommerce.sent import EMPTIED, RECORD, SENDING, SENT
 from quintet.ecommerce.tables import EVENTS
 from quintet.errors import InputError
 from quintet.runs import record
@@ -32,11 +33,8 @@ from quintet.streams.deadletters import letters
 from quintet.streams.registry import Registry
 from quintet.streams.topics import provide
 
-__all__ = ["RECORD", "check_input", "prepare", "send_input", "tell_refused", "wait_for_streams"]
+__all__ = ["check_input", "prepare", "send_input", "tell_refused", "wait_for_streams"]
 
-#: Record of what was sent: `state` is emptied, sending or sent.
-RECORD = "sent"
-EMPTIED, SENDING, SENT = "emptied", "sending", "sent"
 #: What a new version of a schema must keep: whoever reads by it can read what was written before.
 RULE = "BACKWARD"
 #: Batches that are made before their time.

@@ -267,4 +267,6 @@ def _links(lab: Lab) -> dict[str, str]:
         links["Flink"] = lab.endpoint("flink").url
     if "timeseries" in lab.endpoints:
         links["Time-series database"] = lab.endpoint("timeseries").url
+    if "prometheus" in lab.endpoints:
+        links["Prometheus"] = f"{lab.endpoint('prometheus').url}/classic/alerts"
     return links

@@ -221,7 +221,7 @@ def _refuse(lab: Lab, run_id: str, at: datetime, found: _Found, decision: Decisi
             if _name(key) == block.key
         ]
     remedy = (
-        "Take those records back (quintet.ecommerce.batch.state:withdraw with kind and day of arrival), have them sent "
+        "Take those records back (the DAG ecommerce_withdraw_events, with kind and day of arrival), have them sent "
         "again whole, and run again"
     )
     alerts.write(

@@ -11,6 +11,7 @@ from deltalake import write_deltalake
 
 from quintet.catalogue import Table
 from quintet.catalogue.ecommercebatch import CUSTOMERS, PRICES, PRODUCTS, STORES
+from quintet.ecommerce.sent import sent_folder
 from quintet.errors import InputError
 from quintet.lake.tables import arrow_schema, delta_path
 from quintet.settings import Lab, lab_of
@@ -38,9 +39,13 @@ def load_lists(lab: Lab, folder: Path) -> dict[str, int]:
     return {table.name: _replace(lab, table, rows) for table, rows in found.items()}
 
 
-def run(*, input_dir: str, lab_file: str | None = None) -> dict[str, Any]:
-    """`load_lists` for a task. Raises as it."""
-    return dict(load_lists(lab_of(lab_file), Path(input_dir)))
+def run(*, input_dir: str = "", lab_file: str | None = None) -> dict[str, Any]:
+    """`load_lists` for a task; without a folder of the input that was sent last. Raises as it."""
+    lab = lab_of(lab_file)
+    folder = Path(input_dir) if input_dir else sent_folder(lab)
+    if folder is None:
+        raise InputError("no input was sent whose lists could be loaded", remedy="Send one: quintet run ecommerce")
+    return dict(load_lists(lab, folder))
 
 
 def _read(folder: Path, name: str) -> pa.Table:

@@ -1,0 +1,148 @@
+"""Task groups of the batch layer of the project `ecommerce`: land, judge, publish, reconcile, gold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from airflow.sdk import Asset, Param, TaskGroup, TriggerRule
+
+from quintet.airflow import parameters
+from quintet.airflow.lakehouse import SPARK
+from quintet.airflow.models import POOL, dbt_models
+from quintet.airflow.operators import ApproveFullRefresh, CallOperator, SparkJobOperator
+from quintet.airflow.parameters import FULL_REFRESH, INPUT
+from quintet.catalogue.ecommerce import OWNER, SLUG
+from quintet.ecommerce.definitions import KINDS
+from quintet.settings import load_lab
+
+__all__ = [
+    "OWNER",
+    "SLUG",
+    "full_refresh_param",
+    "gold",
+    "input_param",
+    "publish",
+    "reconcile",
+    "withdraw",
+    "withdraw_params",
+]
+
+_BATCH = "quintet.ecommerce.batch"
+
+
+def input_param() -> dict[str, Param]:
+    """Parameter `input`: the folder with the shop's lists, for a run that nobody gives one."""
+    return {
+        "input": Param(
+            "",
+            type="string",
+            title="Input folder",
+            description="Folder with the shop's lists in catalogue/; empty: of the input that was sent last",
+        )
+    }
+
+
+def full_refresh_param() -> dict[str, Param]:
+    """Parameter `full_refresh`: compute anew, after a person's approval."""
+    consequence = "Compute all tables anew from the whole log. The run waits for an approval before it begins"
+    return parameters.full_refresh_param("Full refresh", consequence)
+
+
+def publish(*, outlets: Sequence[Asset] = ()) -> TaskGroup:
+    """Land what is in the topics, load the lists, judge, publish; nothing is published when the gate refuses."""
+    with TaskGroup("batch", tooltip="Events to figures") as group:
+        approve = ApproveFullRefresh(
+            task_id="approve_full_refresh",
+            body="All tables of the batch layer of **ecommerce** are computed anew from the whole log of events.\n\n"
+            "Readers see the old rows of each table until its new ones are complete.",
+        )
+        land = CallOperator(
+            task_id="land",
+            function=f"{_BATCH}.land:run",
+            arguments={"run_id": "{{ run_id }}"},
+            environment="streaming",
+            # The approval is skipped in an ordinary run.
+            trigger_rule=TriggerRule.NONE_FAILED,
+        )
+        lists = CallOperator(
+            task_id="load_lists", function=f"{_BATCH}.masterdata:run", arguments={"input_dir": INPUT}, pool=SPARK
+        )
+        gate = SparkJobOperator(
+            task_id="gate", application="ecommerce/gate.py", options={"run-id": "{{ run_id }}"}, pool=SPARK
+        )
+        figures = SparkJobOperator(
+            task_id="figures",
+            application="ecommerce/figures.py",
+            options={"run-id": "{{ run_id }}", "full-refresh": FULL_REFRESH},
+            pool=SPARK,
+            outlets=list(outlets),
+        )
+        held = CallOperator(
+            task_id="raise_held",
+            function=f"{_BATCH}.land:raise_held",
+            arguments={"landed": land.output},
+            environment="streaming",
+        )
+        # Orders that must not change: approval before anything is computed anew, the gate before the figures, and a
+        # broken contract is told after everything else has gone its way.
+        approve >> land >> lists >> gate >> figures >> held
+    return group
+
+
+def withdraw_params() -> dict[str, Param]:
+    """Parameters `kind`, `day` and `reason` of what is taken back."""
+    return {
+        "kind": Param(
+            KINDS[0], type="string", enum=list(KINDS), title="Kind of event", description="As the gate named it"
+        ),
+        "day": Param(
+            "2025-01-01", type="string", format="date", title="Day of arrival", description="As the gate named it"
+        ),
+        "reason": Param("", type="string", title="Reason", description="For whoever asks later why figures changed"),
+    }
+
+
+def withdraw() -> CallOperator:
+    """Take back what has landed of a kind that arrived on a day."""
+    return CallOperator(
+        task_id="withdraw",
+        function=f"{_BATCH}.state:withdraw",
+        arguments={
+            "kind": "{{ params.kind }}",
+            "arrived_date": "{{ params.day }}",
+            "reason": "{{ params.reason }}",
+            "by": "{{ dag_run.triggering_user_name or 'airflow' }}",
+        },
+    )
+
+
+def reconcile() -> CallOperator:
+    """Compare the speed layer with the batch layer, and repair it where it differs."""
+    return CallOperator(
+        task_id="reconcile",
+        function=f"{_BATCH}.reconcile:run",
+        arguments={"run_id": "{{ run_id }}"},
+        environment="streaming",
+    )
+
+
+def gold(*, outlets: Sequence[Asset]) -> TaskGroup:
+    """Build the dbt models on Trino, then their documentation."""
+    lab = load_lab()
+    with TaskGroup("gold", tooltip="dbt models on Trino") as group:
+        # Tells that silver is old, also when there is nothing to build: nothing waits for it.
+        CallOperator(
+            task_id="check_freshness",
+            function="quintet.dbt:check_freshness",
+            arguments={"project": SLUG, "run_id": "{{ run_id }}", "told_by": "{{ ti.task_id }}"},
+            environment="dbt",
+            pool=POOL,
+        )
+        # One task that says so in the place of every model, each after all its tries.
+        check_trino = CallOperator(task_id="check_trino", function="quintet.lake.trino:check_answers")
+        models = dbt_models("models", lab, SLUG, full_refresh="False")
+        announce = CallOperator(task_id="announce", function="quintet.lake.trino:check_answers", outlets=list(outlets))
+        docs = CallOperator(task_id="publish_docs", function="quintet.dbt:publish_docs", environment="dbt", pool=POOL)
+        # Gold is told when all models are built, whatever becomes of their documentation.
+        check_trino >> models >> [announce, docs]
+    return group

@@ -1,0 +1,21 @@
+"""Record of the input that is in the topics: which one it is, and whether all of it is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from quintet.catalogue.ecommerce import SLUG
+from quintet.runs import record
+from quintet.settings import Lab
+
+__all__ = ["EMPTIED", "RECORD", "SENDING", "SENT", "sent_folder"]
+
+#: Name of the record; its `state` is one of these.
+RECORD = "sent"
+EMPTIED, SENDING, SENT = "emptied", "sending", "sent"
+
+
+def sent_folder(lab: Lab) -> Path | None:
+    """Folder of the input that was sent last, whole or in part; None: there is none."""
+    last = record.read(lab, SLUG, RECORD) or {}
+    return Path(last["input"]) if last.get("state") in {SENDING, SENT} else None
