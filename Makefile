@@ -5,11 +5,11 @@ ARGS ?=
 PLAYBOOK = cd ansible && ../.venv/bin/ansible-playbook
 
 .DEFAULT_GOAL := help
-.PHONY: lab nodes lab-stop lab-destroy test-lab
+.PHONY: lab nodes lab-stop lab-destroy test-lab test-streams
 .PHONY: help bootstrap demo install deploy start stop reset destroy status check fix test benchmark clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 bootstrap:
 	@scripts/bootstrap
@@ -52,6 +52,9 @@ lab-destroy: ## throw the five containers away with all that they hold
 
 test-lab: bootstrap ## stand the lab of five containers up and test it
 	@scripts/test nodes
+
+test-streams: bootstrap ## stand a lab with streams up, kill and spoil what streams, and assert that nothing is lost
+	@scripts/test streams
 
 status: bootstrap ## show the services
 	@./quintet status

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
 from airflow.models.connection import Connection
 
 import airflow_home
+from paths import ROOT
 from quintet.airflow.secrets import CONNECTIONS, SECRET_OPTIONS, LabSecretsBackend
 
 pytestmark = pytest.mark.airflow
@@ -92,3 +96,15 @@ def test_an_unreadable_secrets_file_is_told_without_its_content(backend: LabSecr
         assert backend.get_conn_value("trino_default"), "what needs no secret still works"
     finally:
         away.rename(path)
+
+
+def test_a_change_of_what_the_scheduler_holds_restarts_it() -> None:
+    variables = yaml.safe_load((ROOT / "ansible/roles/airflow/vars/main.yml").read_text(encoding="utf-8"))
+    program = (
+        "import sys, quintet.airflow.secrets, quintet.airflow.lineage.transport\n"
+        "files = (module.__file__ for name, module in sys.modules.items() if name.startswith('quintet'))\n"
+        "print(*(file for file in files if file and not file.endswith('__init__.py')), sep='\\n')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    held = {str(Path(line).relative_to(ROOT / "include/quintet")) for line in done.stdout.splitlines() if "/" in line}
+    assert held == set(variables["_airflow_preloaded"])

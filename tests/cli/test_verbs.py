@@ -23,6 +23,7 @@ NEEDED = {
     "quintet secrets show": ["airflow"],
     "quintet generate": ["lakehouse", "--out", "/nonexistent/quintet/out"],
     "quintet run": ["lakehouse"],
+    "quintet announce": ["lakehouse", "--input", "/nonexistent/quintet/input"],
     "quintet verify": ["lakehouse"],
     "quintet sql": ["select 1"],
     "quintet history": ["delta.silver_lakehouse.invoice_lines"],

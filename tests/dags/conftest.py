@@ -20,6 +20,9 @@ def bag() -> Any:
         warnings.simplefilter("ignore")  # of Airflow's and Cosmos's own modules while they are imported
         from airflow.dag_processing.dagbag import DagBag
 
+        # What the files share is imported once, by whichever comes first: that is no work of this file.
+        import quintet.airflow.models  # noqa: F401
+
         logging.getLogger("cosmos").setLevel(logging.ERROR)
         return DagBag(DAGS)
 

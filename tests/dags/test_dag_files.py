@@ -17,11 +17,15 @@ pytestmark = pytest.mark.airflow
 DAGS = ROOT / "dags"
 FILES = sorted(DAGS.rglob("*.py"))
 EXPECTED = {
+    "ecommerce_build_batch",
+    "ecommerce_build_gold",
     "ecommerce_care_streams",
     "ecommerce_deploy_live_figures",
     "ecommerce_deploy_live_products",
+    "ecommerce_reconcile_figures",
     "ecommerce_run_pipeline",
     "ecommerce_watch_streams",
+    "ecommerce_withdraw_events",
     "lakehouse_build_gold",
     "lakehouse_build_silver",
     "lakehouse_care_streams",
@@ -29,6 +33,7 @@ EXPECTED = {
     "lakehouse_deploy_shop_to_silver",
     "lakehouse_ingest_bronze",
     "lakehouse_merge_shop_changes",
+    "lakehouse_receive_inputs",
     "lakehouse_run_pipeline",
     "lakehouse_watch_streams",
     "timeseries_backup_store",
@@ -45,7 +50,7 @@ HEADINGS = ["Reads", "Writes", "Cadence", "Rerun", "Triage"]
 IMPORTS = re.compile(r"^(__future__|datetime|airflow\.sdk|airflow\.providers\..+|quintet\.airflow\..+)$")
 SECONDS = 2.0
 #: Cosmos reads dbt's manifest when these are parsed.
-WITH_MODELS = {"lakehouse_build_gold", "lakehouse_run_pipeline"}
+WITH_MODELS = {"ecommerce_build_gold", "lakehouse_build_gold", "lakehouse_run_pipeline"}
 
 
 def by_stem(path: Path) -> str:

@@ -21,6 +21,14 @@ BUILT = [
     f"gold.models.{SNAPSHOT}_snapshot",
 ]
 GROUPS = {
+    "ecommerce_build_batch": [
+        "batch.approve_full_refresh",
+        "batch.land",
+        "batch.load_lists",
+        "batch.gate",
+        "batch.figures",
+        "batch.raise_held",
+    ],
     "ecommerce_deploy_live_figures": ["prepare", "deploy", "check_health"],
     "ecommerce_deploy_live_products": ["prepare", "deploy", "check_health"],
     "ecommerce_run_pipeline": [
@@ -33,6 +41,7 @@ GROUPS = {
         "tell_refused",
     ],
     "lakehouse_merge_shop_changes": ["approve_full_refresh", "check_capture", "land", "merge", "raise_held"],
+    "lakehouse_receive_inputs": ["read", "start", "settle", "refuse"],
     "lakehouse_ingest_bronze": INGEST,
     "lakehouse_build_silver": SILVER,
     "lakehouse_run_pipeline": [*INGEST, *SILVER, "gold.find_changes", "gold.check_trino", *BUILT, "gold.announce"],
@@ -96,6 +105,17 @@ def test_a_full_refresh_waits_for_an_approval(dag_id: str, dags: dict[str, Any])
         assert is_before(dag, approval.task_id, task_id)
 
 
+def test_no_figure_is_published_before_the_gate_and_a_rejected_refresh_lands_nothing(dags: dict[str, Any]) -> None:
+    dag = dags["ecommerce_build_batch"]
+    assert dag.get_task("batch.figures").upstream_task_ids == {"batch.gate"}
+    assert {dag.get_task(f"batch.{name}").trigger_rule for name in ("gate", "figures")} == {"all_success"}
+    approval = dag.get_task("batch.approve_full_refresh")
+    assert approval.fail_on_reject, "a skip would let landing with its lenient rule run"
+    assert approval.defaults == ["Reject"], "no answer is no approval"
+    # The one slot keeps two jobs from writing the same tables at a time.
+    assert {dag.get_task(f"batch.{name}").pool for name in ("load_lists", "gate", "figures")} == {"spark"}
+
+
 def test_nothing_is_sent_before_both_streams_run(dags: dict[str, Any]) -> None:
     dag = dags["ecommerce_run_pipeline"]
     assert is_before(dag, "live_products.deploy", "live_products.check_health")
@@ -116,7 +136,11 @@ def test_each_single_dag_tells_one_asset_at_its_end_and_the_master_only_gold(dag
         for dag_id, dag in dags.items()
     }
     assert told == {
+        "ecommerce_build_batch": {"batch.figures": ["silver_ecommerce"]},
+        "ecommerce_build_gold": {"gold.announce": ["gold_ecommerce"]},
         "ecommerce_care_streams": {},
+        "ecommerce_reconcile_figures": {},
+        "ecommerce_withdraw_events": {},
         "ecommerce_deploy_live_figures": {"check_health": ["stream_live_figures"]},
         "ecommerce_deploy_live_products": {"check_health": ["stream_live_products"]},
         "ecommerce_run_pipeline": {},
@@ -128,6 +152,7 @@ def test_each_single_dag_tells_one_asset_at_its_end_and_the_master_only_gold(dag
         "lakehouse_care_tables": {},
         "lakehouse_care_streams": {},
         "lakehouse_merge_shop_changes": {},
+        "lakehouse_receive_inputs": {},
         "lakehouse_watch_streams": {},
         "lakehouse_deploy_shop_to_silver": {"check_health": ["stream_shop_to_silver"]},
         "timeseries_load_points": {"load.gate": ["points_timeseries"]},
@@ -193,6 +218,7 @@ def test_only_one_run_at_a_time_may_write_silver(dags: dict[str, Any]) -> None:
 def test_switching_a_scheduled_dag_on_starts_no_run_for_the_past(dags: dict[str, Any]) -> None:
     scheduled = [dag for dag in dags.values() if dag.timetable.__class__.__name__.startswith("Cron")]
     assert {dag.dag_id for dag in scheduled} == {
+        "ecommerce_build_batch",
         "ecommerce_care_streams",
         "ecommerce_watch_streams",
         "lakehouse_ingest_bronze",

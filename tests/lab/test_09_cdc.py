@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,8 @@ pytestmark = pytest.mark.lab
 
 #: Bounds of waits, in seconds.
 SERVICE, CAPTURE, RUN = 240, 600, 900
+#: Seconds until Flink answers with measures that it has gathered since the first question.
+GATHERED = 12
 DAG = "lakehouse_merge_shop_changes"
 TOPIC = "lakehouse.orders.changes"
 #: Topic that gets records which cannot be read: Trino stops at them, so it is not the one of the federated query.
@@ -108,6 +111,9 @@ class Streams:
         """How often the stream into Iceberg was restarted since it was submitted."""
         with FlinkRest(self.under_test.lab) as rest:
             (found,) = [job for job in rest.jobs() if job.name == JOB and job.is_alive]
+            # Asked for the first time after a while, the cluster answers as it knew then, and only gathers anew.
+            rest.restarts(found.job_id)
+            time.sleep(GATHERED)
             return rest.restarts(found.job_id)
 
     def send(self, topic: str, *records: tuple[str | None, str | None]) -> list[str]:
@@ -358,3 +364,48 @@ def test_records_that_cannot_be_read_are_put_aside_with_the_reason_and_stop_neit
     assert not any(
         told.is_open and told.alert.source == "dead-letters" for told in alerts.read(streams.under_test.lab)
     ), "the alert is over"
+
+
+def test_a_clock_in_the_future_moves_what_will_hold_and_not_what_holds(streams: Streams) -> None:
+    """Order is that of the log, not of clocks: a change told later counts, whatever time the one before it told."""
+    lab, history = streams.under_test, "delta.silver_lakehouse.shop_customers_history"
+    number = lab.value("select max(customer_id) from postgres.public.customers")
+    of_customer = f"where customer_id = {number}"
+    before = float(lab.value(f"select credit_limit from postgres.public.customers {of_customer}"))
+    change = "update customers set credit_limit = {}, effective_at = {}, updated_at = {} where customer_id = {}"
+    ahead = "now() + interval '10 years'"
+    known_now = f"from {history} {of_customer} and known_to is null and valid_from"
+
+    streams.statements(change.format(7, ahead, ahead, number))
+    assert streams.run("--changes", "0")["state"] == "success"
+    streams.verify()
+    holds = f"select credit_limit {known_now} <= now() and (valid_to is null or valid_to > now())"
+    will_hold = f"select credit_limit {known_now} > now()"
+    assert [float(lab.value(holds)), float(lab.value(will_hold))] == [before, 7]
+
+    streams.statements(change.format(8, "now()", "now()", number))
+    assert streams.run("--changes", "0")["state"] == "success"
+    streams.verify()
+    copied = lab.value(f"select credit_limit from delta.silver_lakehouse.shop_customers {of_customer}")
+    assert [float(copied), float(lab.value(holds)), float(lab.value(will_hold))] == [8, 8, 7]
+
+
+def test_a_topic_that_is_gone_is_named_and_made_and_filled_again(streams: Streams) -> None:
+    """Last of all: the topics are read from their beginning again."""
+    streams.script(
+        "from quintet.streams.topics import admin\nclient = admin(lab)\n"
+        f"(done,) = client.delete_topics([{SPOILED!r}], operation_timeout=60).values()\n"
+        "done.result()\nprint('RESULT {}')"
+    )
+    landing = ("-m", "quintet.call", "quintet.lakehouse.shop.pipeline:land_changes")
+    told = streams.python(*landing, given="{}", expect=5).stdout
+    assert f"there is no topic {SPOILED}" in told
+    assert "quintet run lakehouse --cdc" in told
+    # What is in the log of the topic before says nothing of the one that is made now.
+    done = streams.under_test.quintet("run", "lakehouse", "--cdc", "--changes", "0", expect=None)
+    assert "it was made anew" in done.stdout + done.stderr
+    assert "--fresh" in done.stdout + done.stderr
+    assert streams.run("--changes", "0", "--fresh")["state"] == "success"
+    streams.operate("recover")
+    assert streams.run("--changes", "100", "--seed", "41")["state"] == "success"
+    streams.verify()

@@ -1,4 +1,4 @@
-"""Documents rendered from what they describe: the README's projects table, docs/{tables,metrics,cli}.md."""
+"""Documents rendered from what they describe: the projects table of the README, and pages of docs/."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from quintet.catalogue import PROJECTS, Layer, Table, tables
 from quintet.catalogue.gold import described
 from quintet.catalogue.metrics import metric_page
 from quintet.docs.command import command_page
+from quintet.monitoring.page import monitoring_page
 from quintet.products.page import product_page
 
 __all__ = ["documents"]
@@ -27,6 +28,7 @@ def documents(root: Path) -> dict[Path, str]:
         root / "docs" / "metrics.md": metric_page(),
         root / "docs" / "products.md": product_page(root / "contracts"),
         root / "docs" / "cli.md": command_page(),
+        root / "docs" / "monitoring.md": monitoring_page(),
     }
 
 

@@ -139,7 +139,7 @@ class FlinkRest(HttpDoor):
         return [_failure(entry) for entry in found["exceptionHistory"]["entries"]]
 
     def restarts(self, job_id: str) -> int:
-        """Restarts since the submission."""
+        """Restarts since the submission; what the cluster gathered behind the question before, ten seconds apart."""
         found = self._ask("GET", f"/jobs/{job_id}/metrics", params={"get": "numRestarts"})
         return int(float(found[0]["value"])) if found else 0
 

@@ -2,6 +2,7 @@
 # Copy the code of a clone into <target>/releases/<hash> and point <target>/current at it; prints `changed <hash>` or
 # `same <hash>`. Usage: deploy.sh <clone> <target> [<dbt>]. With dbt, a release has the manifest of its dbt project before
 # it is current: Airflow draws DAGs from it, and a project that dbt refuses never becomes current. Three releases are kept.
+# `code.sum` of a release changes with the Python code that processes may hold from their start on.
 set -euo pipefail
 cd "$1"
 target=$2 dbt=${3:-}
@@ -15,6 +16,12 @@ hash=$(xargs -d '\n' sha256sum <"$list" | sha256sum | cut -c1-16)
 
 release=$target/releases/$hash
 is_parsed() { [[ -z "$dbt" || -f "$release/dbt/target/manifest.json" ]]; }
+is_summed() { [[ -f "$release/code.sum" ]]; }
+
+sum_up() {
+  grep -E '^(include|plugins)/' "$list" | xargs -d '\n' sha256sum | sha256sum >"$release/code.part"
+  mv "$release/code.part" "$release/code.sum"
+}
 
 # Parsing needs no server. Its target is moved into place whole: a killed deployment leaves none.
 parse() {
@@ -29,7 +36,7 @@ parse() {
   mv "$part" "$release/dbt/target"
 }
 
-if [[ "$(readlink "$target/current" 2>/dev/null)" == "releases/$hash" && -d "$release" ]] && is_parsed; then
+if [[ "$(readlink "$target/current" 2>/dev/null)" == "releases/$hash" && -d "$release" ]] && is_parsed && is_summed; then
   echo "same $hash"
   exit
 fi
@@ -41,6 +48,7 @@ if [[ ! -d "$release" ]]; then
   mv "$release.part" "$release"
 fi
 is_parsed || parse
+is_summed || sum_up
 ln -sfn "releases/$hash" "$target/current.new"
 mv -T "$target/current.new" "$target/current"
 # shellcheck disable=SC2012  # names are hex
