@@ -66,7 +66,7 @@ class LabUnderTest:
             timeout=PLAYBOOK_LIMIT,
             check=False,
         )
-        assert done.returncode == 0, f"{name} ended with {done.returncode}:\n{done.stdout[-6000:]}"
+        assert done.returncode == 0, f"{name} ended with {done.returncode}:\n{done.stdout[-4000:]}"
         return done.stdout
 
     def quintet(self, *arguments: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
