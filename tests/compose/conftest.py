@@ -17,7 +17,7 @@ def nodes() -> Iterator[Nodes]:
     assert up.returncode == 0, up.stdout[-4000:]
     lab = Nodes()
     try:
-        lab.playbook("site.yml")
+        lab.play()
         yield lab
     finally:
         if not kept():

@@ -34,11 +34,26 @@ def run(command: list[str | Path], limit: int) -> subprocess.CompletedProcess[st
 
 @dataclass
 class Nodes:
-    """Commands and look-ups on the nodes; `names` is in the order of the inventory."""
+    """Commands and look-ups on the nodes, `names` in the order of the inventory; `profiles` are those played."""
 
     names: tuple[str, ...] = field(
         default=("cpu-node1", "cpu-node2", "worker-node3", "worker-node4", "gpu-node"), init=False
     )
+
+    profiles: str = "lakehouse"
+
+    def play(self) -> str:
+        """Stand the lab up, or converge it; the playbook's output."""
+        return self.playbook("site.yml", "-e", f"profiles={self.profiles}")
+
+    def play_again(self) -> None:
+        """Play once more: nothing changes and no service is restarted."""
+        before = {name: self.units(name) for name in self.names}
+        output = self.play()
+        recap = dict(re.findall(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)\s+unreachable=0\s+failed=0", output, re.MULTILINE))
+        changed = re.findall(r"TASK \[(.*?)\] \*+\n(?:(?:included|ok|skipping).*\n)*changed: \[(\S+?)\]", output)
+        assert recap == dict.fromkeys(self.names, "0"), changed
+        assert {name: self.units(name) for name in self.names} == before
 
     def playbook(self, name: str, *arguments: str) -> str:
         """Run a playbook of the repository on the nodes; its output. Fails the test when the playbook fails."""
@@ -69,15 +84,36 @@ class Nodes:
 
     def get(self, door: str, path: str) -> Any:
         """JSON that a door of the lab answers with, asked from the node of Airflow."""
-        place = self.lab_files["cpu-node1"]["endpoints"][door]
+        place = self.lab_file("cpu-node1")["endpoints"][door]
         program = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=30).read().decode())"
         url = f"http://{place['host']}:{place['port']}{path}"
         return json.loads(self.on("cpu-node1", f"/srv/quintet/envs/service/bin/python -c '{program}' '{url}'"))
 
     @cached_property
     def lab_files(self) -> dict[str, dict[str, Any]]:
-        """What each node knows of the lab."""
-        return {name: yaml.safe_load(self.on(name, "cat /srv/quintet/config/lab.yaml")) for name in self.names}
+        """What each node knows of the lab of the first play."""
+        return {name: self.lab_file(name) for name in self.names}
+
+    def lab_file(self, node: str) -> dict[str, Any]:
+        """What a node knows of the lab now."""
+        found: dict[str, Any] = yaml.safe_load(self.on(node, "cat /srv/quintet/config/lab.yaml"))
+        return found
+
+    def wanted(self, node: str) -> set[str]:
+        """Services of the profiles in use that the inventory gives to a node."""
+        variables = ROOT / "ansible" / "group_vars" / "all"
+        places = _yaml(ROOT / "ansible" / "inventories" / "compose" / "places.yml")
+        group_of = _yaml(variables / "places.yml")["service_places"]
+
+        def members(group: str) -> set[str]:
+            entry = places[group]
+            return set(entry.get("hosts", {})).union(*(members(child) for child in entry.get("children", {})))
+
+        return {
+            service["name"]
+            for service in _yaml(variables / "services.yml")["service_catalogue"]
+            if service["profile"] in {"core", *self.profiles.split(",")} and node in members(group_of[service["name"]])
+        }
 
     def units(self, node: str) -> dict[str, str]:
         """Main process of every unit of the lab that runs on a node, by the service's name."""
@@ -87,6 +123,10 @@ class Nodes:
             " | while read -r unit _; do echo $unit $(systemctl show -P MainPID $unit); done",
         )
         return dict(re.findall(r"^quintet-(\S+)\.service (\d+)$", told, re.MULTILINE))
+
+
+def _yaml(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def kept() -> bool:

@@ -3,35 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
-import yaml
-from tests.compose.nodes import ROOT, Nodes
+from tests.compose.nodes import Nodes
 
 pytestmark = pytest.mark.compose
-
-GROUP_VARS = ROOT / "ansible" / "group_vars" / "all"
-
-
-def wanted(node: str) -> set[str]:
-    """Services of the profiles in use that the inventory gives to a node."""
-    places: dict[str, Any] = yaml.safe_load(
-        (ROOT / "ansible/inventories/compose/places.yml").read_text(encoding="utf-8")
-    )
-    group_of = yaml.safe_load((GROUP_VARS / "places.yml").read_text(encoding="utf-8"))["service_places"]
-    catalogue = yaml.safe_load((GROUP_VARS / "services.yml").read_text(encoding="utf-8"))["service_catalogue"]
-
-    def members(group: str) -> set[str]:
-        entry = places[group]
-        return set(entry.get("hosts", {})).union(*(members(child) for child in entry.get("children", {})))
-
-    used = {"core", "lakehouse"}
-    return {
-        service["name"]
-        for service in catalogue
-        if service["profile"] in used and node in members(group_of[service["name"]])
-    }
 
 
 def test_every_node_is_reached_and_is_a_machine_of_its_own(nodes: Nodes) -> None:
@@ -41,7 +17,7 @@ def test_every_node_is_reached_and_is_a_machine_of_its_own(nodes: Nodes) -> None
 
 
 def test_services_run_where_the_inventory_says_and_nowhere_else(nodes: Nodes) -> None:
-    assert {name: set(nodes.units(name)) for name in nodes.names} == {name: wanted(name) for name in nodes.names}
+    assert {name: set(nodes.units(name)) for name in nodes.names} == {name: nodes.wanted(name) for name in nodes.names}
 
 
 def test_every_node_knows_the_same_doors(nodes: Nodes) -> None:
@@ -70,12 +46,7 @@ def test_secrets_are_the_same_on_all_nodes_and_closed_to_others(nodes: Nodes) ->
 
 
 def test_a_second_run_changes_nothing_and_restarts_nothing(nodes: Nodes) -> None:
-    before = {name: nodes.units(name) for name in nodes.names}
-    output = nodes.playbook("site.yml")
-    recap = dict(re.findall(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)\s+unreachable=0\s+failed=0", output, re.MULTILINE))
-    changed = re.findall(r"TASK \[(.*?)\] \*+\n(?:(?:included|ok|skipping).*\n)*changed: \[(\S+?)\]", output)
-    assert recap == dict.fromkeys(nodes.names, "0"), changed
-    assert {name: nodes.units(name) for name in nodes.names} == before
+    nodes.play_again()
 
 
 def test_trino_and_spark_count_every_worker(nodes: Nodes) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from quintet.errors import SettingsError
 from quintet.flink.errors import JobDefinitionError
 from quintet.settings import Lab
+from quintet.streams.clients import servers
 
 __all__ = ["lab_values", "render"]
 
@@ -23,7 +24,6 @@ def lab_values(lab: Lab, slug: str, name: str) -> dict[str, str]:
     """Values by name for one job. Raises SettingsError when the lab has no profile `streaming`."""
     postgres = lab.endpoint("postgres")
     jdbc = f"jdbc:postgresql://{postgres.host}:{postgres.port}"
-    kafka = lab.endpoint("kafka")
     try:
         client = lab.options["kafka"]
         entry = {"security_protocol": client["security_protocol"], "mechanism": client["mechanism"]}
@@ -32,7 +32,7 @@ def lab_values(lab: Lab, slug: str, name: str) -> dict[str, str]:
             f"the file {lab.file} says not how programs enter Kafka ({error} is missing)", remedy="Run: make install"
         ) from error
     return {
-        "kafka.servers": f"{kafka.host}:{kafka.port}",
+        "kafka.servers": servers(lab),
         "kafka.security_protocol": str(entry["security_protocol"]),
         "kafka.mechanism": str(entry["mechanism"]),
         "registry.url": f"{lab.endpoint('registry').url}/apis/ccompat/v7",

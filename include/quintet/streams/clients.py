@@ -11,9 +11,9 @@ __all__ = ["bulk_reader_settings", "client_settings", "servers"]
 
 
 def servers(lab: Lab) -> str:
-    """Address of the brokers, `host:port`."""
+    """Addresses of the brokers, `host:port` with commas between: whichever answers names the others."""
     door = lab.endpoint("kafka")
-    return f"{door.host}:{door.port}"
+    return str(lab.options.get("kafka", {}).get("servers") or f"{door.host}:{door.port}")
 
 
 def client_settings(lab: Lab, *, user: str | None = None) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """Exit 0 when Flink answers as it should; else say why on stderr.
 
-Usage: client.py jobmanager|taskmanager|gateway <host:port>
+Usage: client.py jobmanager|gateway <host:port>
+       client.py taskmanager <host:port of the JobManager> <address>
        client.py check <host:port of the JobManager> <host:port of the SQL gateway> <folder of checkpoints>
 
-`taskmanager` asks the JobManager whether one has registered. `check` reads a query's answer through the gateway, then
+`taskmanager` asks the JobManager whether one has registered from that address. `check` reads a query's answer through the gateway, then
 has a job with keyed state run to its end and looks at its checkpoints.
 """
 
@@ -34,18 +35,19 @@ JOB = (
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def main(verb: str, door: str, gateway: str = "", checkpoints: str = "") -> int:
+def main(verb: str, door: str, other: str = "", checkpoints: str = "") -> int:
     """Ask what the verb says."""
     try:
         if verb == "jobmanager":
             ask(door, "/overview")
         elif verb == "taskmanager":
-            if not ask(door, "/overview")["taskmanagers"]:
-                raise ValueError("no TaskManager has registered")
+            paths = [manager["path"] for manager in ask(door, "/taskmanagers")["taskmanagers"]]
+            if not any(f"@{other}:" in path for path in paths):
+                raise ValueError(f"no TaskManager has registered from {other}, only {paths}")
         elif verb == "gateway":
             ask(door, "/v1/info")
         else:
-            check(door, gateway, Path(checkpoints))
+            check(door, other, Path(checkpoints))
     except (urllib.error.URLError, OSError, ValueError) as error:
         sys.stderr.write(f"{door}: {error}\n")
         return 1
