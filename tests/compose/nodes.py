@@ -40,7 +40,7 @@ class Nodes:
         default=("cpu-node1", "cpu-node2", "worker-node3", "worker-node4", "gpu-node"), init=False
     )
 
-    profiles: str = "lakehouse"
+    profiles: str = os.environ.get("QUINTET_TEST_PROFILES", "lakehouse")
 
     def play(self) -> str:
         """Stand the lab up, or converge it; the playbook's output."""

@@ -24,9 +24,10 @@ LIMIT = 240
 
 @pytest.fixture(scope="module")
 def streams(nodes: Nodes) -> Nodes:
-    """The lab with one profile more, which comes to it in use."""
-    nodes.profiles = "lakehouse,streaming"
-    nodes.play()
+    """The lab with one profile more, which comes to it in use where it was not there from the beginning."""
+    if "streaming" not in nodes.profiles:
+        nodes.profiles += ",streaming"
+        nodes.play()
     return nodes
 
 
