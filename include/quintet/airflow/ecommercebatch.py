@@ -1,4 +1,7 @@
-"""Task groups of the batch layer of the project `ecommerce`: land, judge, publish, reconcile, gold."""
+"""Task groups of the batch layer of the project `ecommerce`: land, judge, publish, reconcile, gold.
+
+The wiring stands here once: the single DAGs use the groups with asset outlets, the master uses the same in one graph.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from quintet.settings import load_lab
 __all__ = [
     "OWNER",
     "SLUG",
+    "batch_layer",
     "full_refresh_param",
     "gold",
     "input_param",
@@ -87,6 +91,15 @@ def publish(*, outlets: Sequence[Asset] = ()) -> TaskGroup:
         # broken contract is told after everything else has gone its way.
         approve >> land >> lists >> gate >> figures >> held
     return group
+
+
+def batch_layer(*, outlets: Sequence[Asset]) -> TaskGroup:
+    """Publish, reconcile, gold in one graph; the first of them, for what goes before."""
+    published = publish()
+    # Order that must not change: gold serves what both layers say alike. A topic that broke its contract, which the
+    # last task of the first group tells, keeps nothing from being reconciled and built.
+    published.get_child_by_label("figures") >> reconcile() >> gold(outlets=outlets)
+    return published
 
 
 def withdraw_params() -> dict[str, Param]:
