@@ -33,6 +33,7 @@ EXPECTED = {
     "lakehouse_deploy_shop_to_silver",
     "lakehouse_ingest_bronze",
     "lakehouse_merge_shop_changes",
+    "lakehouse_publish_gold",
     "lakehouse_receive_inputs",
     "lakehouse_run_pipeline",
     "lakehouse_watch_streams",

@@ -38,6 +38,7 @@ GROUPS = {
         "gold.announce",
     ],
     "lakehouse_merge_shop_changes": ["approve_full_refresh", "check_capture", "land", "merge", "raise_held"],
+    "lakehouse_publish_gold": ["revenue_daily.publish", "revenue_daily.tell"],
     "lakehouse_receive_inputs": ["read", "start", "settle", "refuse"],
     "lakehouse_ingest_bronze": INGEST,
     "lakehouse_build_silver": SILVER,
@@ -167,6 +168,10 @@ def test_each_single_dag_tells_one_asset_at_its_end_and_the_master_only_gold(dag
         "lakehouse_care_tables": {},
         "lakehouse_care_streams": {},
         "lakehouse_merge_shop_changes": {},
+        "lakehouse_publish_gold": {
+            f"{table}.tell": [f"published_lakehouse_{table}"]
+            for table in ("revenue_daily", "customer_rfm", "product_abc")
+        },
         "lakehouse_receive_inputs": {},
         "lakehouse_watch_streams": {},
         "lakehouse_deploy_shop_to_silver": {"check_health": ["stream_shop_to_silver"]},
