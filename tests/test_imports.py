@@ -139,6 +139,7 @@ def test_a_project_imports_no_other_project(slug: str) -> None:
         "health",
         "httpdoor",
         "lake",
+        "objects",
         "postgres",
         "quality",
         "scd",

@@ -10,11 +10,12 @@ __all__ = ["Check"]
 
 @dataclass(frozen=True)
 class Check:
-    """One comparison, both values as text."""
+    """One comparison, both values as text; `where`: the table, and what differs in it, for those who have to look."""
 
     name: str
     expected: str
     actual: str
+    where: str = ""
 
     @property
     def ok(self) -> bool:
@@ -22,5 +23,6 @@ class Check:
         return self.expected == self.actual
 
     def as_json(self) -> dict[str, Any]:
-        """JSON object."""
-        return {"name": self.name, "ok": self.ok, "expected": self.expected, "actual": self.actual}
+        """JSON object; a place that is not told is left out."""
+        told = {"name": self.name, "ok": self.ok, "expected": self.expected, "actual": self.actual}
+        return told | ({"where": self.where} if self.where else {})

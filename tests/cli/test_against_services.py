@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from airflow_server import PASSWORD, AirflowServer, Step, airflow_server, dag_run, task
 from command import environment, line, quintet
@@ -411,3 +412,50 @@ def test_doctor_ends_with_1_and_lists_what_to_do(home: Path, supervisor: Supervi
     assert [check["name"] for check in wrong] == ["trino runs"]
     assert wrong[0]["remedy"] == "Read: quintet logs trino; then: quintet start trino"
     assert time.monotonic() - begun < 30
+
+
+# publish
+
+
+def test_publications_without_an_object_store_name_the_command_that_adds_it(home: Path) -> None:
+    done = quintet("publish", "lakehouse", home=home)
+    assert (done.returncode, done.stdout) == (6, "")
+    assert done.stderr.endswith("the profiles objects. Run: make install PROFILES=core,lakehouse,objects\n")
+
+
+@pytest.fixture
+def publishing(lab: Lab) -> list[dict[str, Any]]:
+    """A lab with the profile objects; what its program says is published."""
+    content = yaml.safe_load(lab.file.read_text(encoding="utf-8"))
+    content["profiles"].append("objects")
+    lab.file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    entry = {"table": "gold_lakehouse.revenue_daily", "location": "s3://lake/gold_lakehouse/revenue_daily/"}
+    figures = {"row_count": 305, "object_count": 13, "bytes": 9000}
+    found = [{**entry, **figures, "contract_version": "1.0.0", "published_at": "2026-11-22T07:00:00+00:00"}]
+    program = lab.environment("spark").python
+    program.parent.mkdir(parents=True)
+    program.write_text(f"#!/bin/sh\necho 'RESULT {json.dumps(found)}'\n", encoding="utf-8")
+    program.chmod(0o755)
+    return found
+
+
+def test_publish_follows_the_run_and_shows_what_is_published(
+    home: Path, publishing: list[dict[str, Any]], airflow: AirflowServer
+) -> None:
+    told = quintet("publish", "lakehouse", "--json", home=home)
+    assert json.loads(told.stdout) == publishing
+    assert any(path.endswith("/dags/lakehouse_publish_gold/dagRuns") for path in airflow.paths("POST"))
+    asked = len(airflow.asked)
+    listed = quintet("publish", "lakehouse", "--list", home=home)
+    assert "s3://lake/gold_lakehouse/revenue_daily/" in listed.stdout
+    assert len(airflow.asked) == asked
+
+
+@pytest.mark.usefixtures("publishing")
+def test_a_publication_that_fails_shows_the_log_and_the_page(home: Path, airflow: AirflowServer) -> None:
+    airflow.script = [Step("failed", [task("revenue_daily.publish", "failed")])]
+    airflow.logs = {"revenue_daily.publish": ["no data product promises it"]}
+    done = quintet("publish", "lakehouse", home=home)
+    assert (done.returncode, done.stdout) == (6, "")
+    assert "no data product promises it" in done.stderr
+    assert "the run ended as failed: revenue_daily.publish. The whole log: http" in done.stderr

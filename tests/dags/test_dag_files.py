@@ -33,6 +33,7 @@ EXPECTED = {
     "lakehouse_deploy_shop_to_silver",
     "lakehouse_ingest_bronze",
     "lakehouse_merge_shop_changes",
+    "lakehouse_publish_gold",
     "lakehouse_receive_inputs",
     "lakehouse_run_pipeline",
     "lakehouse_watch_streams",
@@ -50,7 +51,7 @@ HEADINGS = ["Reads", "Writes", "Cadence", "Rerun", "Triage"]
 IMPORTS = re.compile(r"^(__future__|datetime|airflow\.sdk|airflow\.providers\..+|quintet\.airflow\..+)$")
 SECONDS = 2.0
 #: Cosmos reads dbt's manifest when these are parsed.
-WITH_MODELS = {"ecommerce_build_gold", "lakehouse_build_gold", "lakehouse_run_pipeline"}
+WITH_MODELS = {"ecommerce_build_gold", "ecommerce_run_pipeline", "lakehouse_build_gold", "lakehouse_run_pipeline"}
 
 
 def by_stem(path: Path) -> str:

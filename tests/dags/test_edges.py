@@ -20,15 +20,9 @@ BUILT = [
     "gold.models.revenue_daily_run",
     f"gold.models.{SNAPSHOT}_snapshot",
 ]
+BATCH = ["batch.approve_full_refresh", "batch.land", "batch.load_lists", "batch.gate", "batch.figures"]
 GROUPS = {
-    "ecommerce_build_batch": [
-        "batch.approve_full_refresh",
-        "batch.land",
-        "batch.load_lists",
-        "batch.gate",
-        "batch.figures",
-        "batch.raise_held",
-    ],
+    "ecommerce_build_batch": [*BATCH, "batch.raise_held"],
     "ecommerce_deploy_live_figures": ["prepare", "deploy", "check_health"],
     "ecommerce_deploy_live_products": ["prepare", "deploy", "check_health"],
     "ecommerce_run_pipeline": [
@@ -38,9 +32,13 @@ GROUPS = {
         "live_figures.check_health",
         "send",
         "wait",
-        "tell_refused",
+        *BATCH,
+        "reconcile",
+        "gold.check_trino",
+        "gold.announce",
     ],
     "lakehouse_merge_shop_changes": ["approve_full_refresh", "check_capture", "land", "merge", "raise_held"],
+    "lakehouse_publish_gold": ["revenue_daily.publish", "revenue_daily.tell"],
     "lakehouse_receive_inputs": ["read", "start", "settle", "refuse"],
     "lakehouse_ingest_bronze": INGEST,
     "lakehouse_build_silver": SILVER,
@@ -105,8 +103,11 @@ def test_a_full_refresh_waits_for_an_approval(dag_id: str, dags: dict[str, Any])
         assert is_before(dag, approval.task_id, task_id)
 
 
-def test_no_figure_is_published_before_the_gate_and_a_rejected_refresh_lands_nothing(dags: dict[str, Any]) -> None:
-    dag = dags["ecommerce_build_batch"]
+@pytest.mark.parametrize("dag_id", ["ecommerce_build_batch", "ecommerce_run_pipeline"])
+def test_no_figure_is_published_before_the_gate_and_a_rejected_refresh_lands_nothing(
+    dag_id: str, dags: dict[str, Any]
+) -> None:
+    dag = dags[dag_id]
     assert dag.get_task("batch.figures").upstream_task_ids == {"batch.gate"}
     assert {dag.get_task(f"batch.{name}").trigger_rule for name in ("gate", "figures")} == {"all_success"}
     approval = dag.get_task("batch.approve_full_refresh")
@@ -121,6 +122,21 @@ def test_nothing_is_sent_before_both_streams_run(dags: dict[str, Any]) -> None:
     assert is_before(dag, "live_products.deploy", "live_products.check_health")
     upstream = {"live_figures.check_health", "live_products.check_health"}
     assert upstream <= dag.get_task("send").upstream_task_ids
+
+
+def test_what_is_told_of_the_shop_s_records_keeps_no_figure_back(dags: dict[str, Any]) -> None:
+    dag = dags["ecommerce_run_pipeline"]
+    assert dag.get_task("tell_refused").upstream_task_ids == {"wait"}
+    for name in ("tell_refused", "batch.raise_held"):
+        assert dag.get_task(name).downstream_task_ids == set()
+    assert dag.get_task("batch.approve_full_refresh").upstream_task_ids == {"wait"}
+    assert dag.get_task("reconcile").upstream_task_ids == {"batch.figures"}
+
+
+def test_the_run_of_the_shop_is_its_single_dags_in_one_graph(dags: dict[str, Any]) -> None:
+    single = ("ecommerce_build_batch", "ecommerce_reconcile_figures", "ecommerce_build_gold")
+    parts = {task_id for dag_id in single for task_id in dags[dag_id].task_ids}
+    assert parts <= set(dags["ecommerce_run_pipeline"].task_ids)
 
 
 def test_refused_files_are_told_after_the_good_ones_have_landed(dags: dict[str, Any]) -> None:
@@ -143,7 +159,7 @@ def test_each_single_dag_tells_one_asset_at_its_end_and_the_master_only_gold(dag
         "ecommerce_withdraw_events": {},
         "ecommerce_deploy_live_figures": {"check_health": ["stream_live_figures"]},
         "ecommerce_deploy_live_products": {"check_health": ["stream_live_products"]},
-        "ecommerce_run_pipeline": {},
+        "ecommerce_run_pipeline": {"gold.announce": ["gold_ecommerce"]},
         "ecommerce_watch_streams": {},
         "lakehouse_ingest_bronze": {"ingest.raise_refused": ["bronze_lakehouse"]},
         "lakehouse_build_silver": {"silver.announce": ["silver_lakehouse"]},
@@ -152,6 +168,10 @@ def test_each_single_dag_tells_one_asset_at_its_end_and_the_master_only_gold(dag
         "lakehouse_care_tables": {},
         "lakehouse_care_streams": {},
         "lakehouse_merge_shop_changes": {},
+        "lakehouse_publish_gold": {
+            f"{table}.tell": [f"published_lakehouse_{table}"]
+            for table in ("revenue_daily", "customer_rfm", "product_abc")
+        },
         "lakehouse_receive_inputs": {},
         "lakehouse_watch_streams": {},
         "lakehouse_deploy_shop_to_silver": {"check_health": ["stream_shop_to_silver"]},

@@ -20,9 +20,10 @@ from labs import lab_below
 from quintet.catalogue.ecommerce import EVENT_TOPICS, LIVE_TABLES
 from quintet.ecommerce import pipeline, recount
 from quintet.ecommerce.batch import masterdata
-from quintet.ecommerce.closing import SESSION, closes_at, marks
+from quintet.ecommerce.closing import marks
 from quintet.ecommerce.definitions import KINDS, LATENESS_MS, SESSION_GAP_MS
 from quintet.ecommerce.dimension import versions
+from quintet.ecommerce.ending import SESSION, closes_at
 from quintet.ecommerce.sent import RECORD, sent_folder
 from quintet.ecommerce.serving import statement_of
 from quintet.ecommerce.truth import Truth

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 
 pytest.importorskip("numpy", reason="the streaming environment has it")
 pytest.importorskip("confluent_kafka", reason="the streaming environment has it")
+import pyarrow.parquet as pq
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from topic_content import messages_of
@@ -88,3 +90,13 @@ def test_a_record_that_the_broker_does_not_take_is_an_error(servers: str, topics
     producer.send([(topic.name, b"k", b"v", 1)])
     with pytest.raises(LabError, match=r"records were not written"):
         producer.flush()
+
+
+def test_a_day_may_be_sent_again_in_part(small: tuple[Path, Truth], tmp_path: Path) -> None:
+    (tmp_path / "by_day" / "2025-01-01").mkdir(parents=True)
+    whole = small[0] / "by_day" / "2025-01-01" / "page_view.parquet"
+    shutil.copyfile(whole, tmp_path / "by_day" / "2025-01-01" / "page_view.parquet")
+    batches = list(batches_of_files(tmp_path))
+    assert {kind for batch in batches for kind in batch.events} == {"page_view"}
+    assert sum(batch.events["page_view"].num_rows for batch in batches) == pq.read_metadata(whole).num_rows > 0
+    assert all(not batch.malformed.num_rows for batch in batches)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from tests.lab.conftest import LabUnderTest
 
-SILVER = ("invoice_lines", "customers", "products", "day_balance")
+SILVER = tuple(f"delta.silver_lakehouse.{name}" for name in ("invoice_lines", "customers", "products", "day_balance"))
 
 
-def fingerprint(lab: LabUnderTest) -> dict[str, str]:
-    """One checksum over all rows and columns of each silver table, independent of order."""
+def fingerprint(lab: LabUnderTest, tables: Iterable[str] = SILVER) -> dict[str, str]:
+    """One checksum over all rows and columns of each table, independent of order, by its bare name."""
     found = {}
-    for name in SILVER:
+    for full_name in tables:
+        catalog, schema, name = full_name.split(".")
         columns = [
             row["column"]
             for row in lab.sql(
-                'select column_name as "column" from delta.information_schema.columns '
-                f"where table_schema = 'silver_lakehouse' and table_name = '{name}' order by ordinal_position"
+                f'select column_name as "column" from {catalog}.information_schema.columns '
+                f"where table_schema = '{schema}' and table_name = '{name}' order by ordinal_position"
             )
         ]
         row = ", ".join(f'"{column}"' for column in columns)
-        found[name] = str(lab.value(f"select to_hex(checksum(row({row}))) from delta.silver_lakehouse.{name}"))
+        found[name] = str(lab.value(f"select to_hex(checksum(row({row}))) from {full_name}"))
     return found

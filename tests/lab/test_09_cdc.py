@@ -271,7 +271,7 @@ def test_a_topic_that_is_gone_is_named_and_made_and_filled_again(streams: Stream
         "done.result()\nprint('RESULT {}')"
     )
     landing = ("-m", "quintet.call", "quintet.lakehouse.shop.pipeline:land_changes")
-    told = streams.python(*landing, given="{}", expect=5).stdout
+    told = streams.python(*landing, given="{}", expect=6).stdout
     assert f"there is no topic {SPOILED}" in told
     assert "quintet run lakehouse --cdc" in told
     # What is in the log of the topic before says nothing of the one that is made now.

@@ -1,4 +1,4 @@
-"""The shop's live figures in the lab: equal to the truth, through kill -9 and a poisoned batch, and again the same."""
+"""The shop in the lab: live figures, batch layer and gold equal to the truth, through kill -9 and a poisoned day."""
 
 from __future__ import annotations
 
@@ -12,14 +12,23 @@ from typing import Any
 
 import pytest
 from tests.lab.conftest import LabUnderTest, need, wait_until
+from tests.lab.tables import fingerprint
 
 from quintet import alerts
+from quintet.catalogue import Layer, tables
+from quintet.ecommerce.definitions import KINDS
+from quintet.runs.airflow import AirflowClient
+from quintet.runs.programs import run_module
 
 pytestmark = pytest.mark.lab
 
 DAYS, SEED, POISON_DAY = "1", "5", "1"
 #: Bound of a wait, in seconds.
-LONG = 600
+LONG = 1500
+#: Where checks look that are not of the live figures.
+BATCH_PLACES = ("delta.", "iceberg.gold_ecommerce.")
+#: Tables that tell of runs, and not of the shop.
+OF_RUNS = {"gate_results", "publications", "withdrawals"}
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +67,41 @@ def proof(lab: LabUnderTest, *, expect: int | None = 0) -> dict[str, tuple[str, 
     return {check["name"]: (check["expected"], check["actual"]) for check in json.loads(done.stdout)["checks"]}
 
 
+def wrong_in_the_batch_layer(lab: LabUnderTest) -> list[dict[str, Any]]:
+    """Checks of the batch layer and of gold that fail."""
+    found = json.loads(lab.quintet("verify", "ecommerce", "--json", expect=None).stdout)["checks"]
+    of_batch = [check for check in found if check.get("where", "").startswith(BATCH_PLACES)]
+    assert len(of_batch) >= 30
+    return [check for check in of_batch if not check["ok"]]
+
+
+def published(lab: LabUnderTest) -> dict[str, str]:
+    """Checksums of all tables of the batch layer and of gold that tell of the shop."""
+    layers = {Layer.BRONZE, Layer.SILVER, Layer.GOLD}
+    return fingerprint(
+        lab,
+        [
+            table.full_name
+            for table in tables("ecommerce")
+            if table.layer in layers and table.name not in OF_RUNS and table.full_name.startswith(BATCH_PLACES)
+        ],
+    )
+
+
+def built_models(lab: LabUnderTest) -> set[str]:
+    """Names of what is in gold."""
+    rows = lab.sql("select table_name from iceberg.information_schema.tables where table_schema = 'gold_ecommerce'")
+    return {row["table_name"] for row in rows}
+
+
+def run_dag(lab: LabUnderTest, dag_id: str, parameters: dict[str, Any]) -> str:
+    """Start a run and wait for its end; its state."""
+    with AirflowClient(lab.lab) as airflow:
+        run_id = airflow.trigger(dag_id, parameters)
+        wait_until(lambda: airflow.state(dag_id, run_id) in {"success", "failed"}, LONG, f"the end of {dag_id}")
+        return airflow.state(dag_id, run_id)
+
+
 def read_so_far(lab: LabUnderTest) -> int:
     return int(lab.value("select coalesce(sum(records), 0) as records from postgres.live_ecommerce.handled"))
 
@@ -86,12 +130,31 @@ def test_every_figure_is_the_one_of_the_truth_through_kill_9_of_the_taskmanager(
     found = proof(lab)
     assert [name for name, (expected, actual) in found.items() if expected != actual] == []
     assert {"minutes", "sessions", "stock", "trending products", "quarantine"} <= set(found)
+    assert wrong_in_the_batch_layer(lab) == []
+    assert not [e for e in alerts.read(lab.lab) if e.is_open and e.alert.source == "reconcile"], "difference 0"
 
 
-def test_a_second_run_sends_nothing_and_finds_the_same(lab: LabUnderTest, events: Input) -> None:
-    before = proof(lab)
-    run(lab, events)
-    assert proof(lab) == before
+def test_a_second_run_and_tasks_that_are_cleared_change_no_row(lab: LabUnderTest, events: Input) -> None:
+    before, tables_before = proof(lab), published(lab)
+    assert len(tables_before) > 20
+    done = json.loads(run(lab, events, "--json").stdout)
+    assert (proof(lab), published(lab)) == (before, tables_before)
+    dag_id, run_id = done["dag_id"], done["run_id"]
+    with AirflowClient(lab.lab) as airflow:
+        wanted = {"dry_run": False, "dag_run_id": run_id, "task_ids": ["batch.land"], "include_downstream": True}
+        airflow._request("POST", f"/dags/{dag_id}/clearTaskInstances", json={**wanted, "only_failed": False})
+        wait_until(lambda: airflow.state(dag_id, run_id) in {"success", "failed"}, LONG, "the cleared tasks")
+        assert airflow.state(dag_id, run_id) == "success"
+        again = {task.task_id for task in airflow.tasks(dag_id, run_id) if task.try_number > 1}
+    assert {"batch.land", "batch.figures", "reconcile"} <= again
+    assert published(lab) == tables_before
+
+
+def test_everything_computed_anew_is_the_same(lab: LabUnderTest, events: Input) -> None:
+    before = published(lab)
+    run(lab, events, "--full-refresh", "--yes")
+    assert published(lab) == before
+    assert wrong_in_the_batch_layer(lab) == []
 
 
 def test_another_input_is_refused_until_the_project_is_emptied(lab: LabUnderTest, events: Input) -> None:
@@ -104,10 +167,14 @@ def test_another_input_is_refused_until_the_project_is_emptied(lab: LabUnderTest
     assert "--fresh" in refused.stderr + refused.stdout
 
 
-def test_a_poisoned_batch_lies_in_quarantine_with_an_alert_and_its_repair_brings_the_truth(lab: LabUnderTest) -> None:
-    given = generated(lab, "test-events-poisoned", "--poison-day", POISON_DAY)
-    run(lab, given, "--fresh")
-    poison = json.loads((given.folder / "truth.json").read_text(encoding="utf-8"))["poison"]
+@pytest.fixture(scope="module")
+def poisoned(lab: LabUnderTest) -> Input:
+    return generated(lab, "test-events-poisoned", "--poison-day", POISON_DAY)
+
+
+def test_a_poisoned_day_is_told_and_nothing_of_it_is_published(lab: LabUnderTest, poisoned: Input) -> None:
+    run(lab, poisoned, "--fresh", expect=5)
+    poison = json.loads((poisoned.folder / "truth.json").read_text(encoding="utf-8"))["poison"]
     rows = lab.sql(
         "select kind, reason, count(*) as records from iceberg.silver_ecommerce.live_events__quarantine group by 1, 2"
     )
@@ -120,14 +187,40 @@ def test_a_poisoned_batch_lies_in_quarantine_with_an_alert_and_its_repair_brings
         "and event_id like '%|none'"
     )
     assert int(kept["rows"]) == 0, "nothing of it is in a table that people read"
-    told = [entry.alert for entry in alerts.read(lab.lab) if entry.is_open and entry.alert.source == "broken-records"]
-    assert [alert.project for alert in told] == ["ecommerce"]
+    told = {e.alert.source: e.alert for e in alerts.read(lab.lab) if e.is_open and e.alert.project == "ecommerce"}
+    assert {"broken-records", "gate"} <= set(told)
+    assert told["gate"].severity == "critical"
+    for kind in ("page_view", "add_to_cart"):
+        assert f"{kind} of {poison['day']}" in told["gate"].detail
+    assert "ecommerce_withdraw_events" in told["gate"].remedy
+    assert int(lab.value("select count(*) from delta.silver_ecommerce.events")) == 0
+    assert built_models(lab) == set(), "gold is not built"
     wrong = {name for name, (expected, actual) in proof(lab, expect=None).items() if expected != actual}
-    assert "quarantine" in wrong
+    assert {"quarantine", "revenue by day"} <= wrong
 
-    for file in (given.folder / "repaired").rglob("*.parquet"):
-        shutil.copyfile(file, given.folder / "by_day" / file.parent.name / file.name)
-    run(lab, given, "--fresh")
+
+def test_what_was_taken_back_and_sent_whole_lets_gold_through(lab: LabUnderTest, poisoned: Input) -> None:
+    poison = json.loads((poisoned.folder / "truth.json").read_text(encoding="utf-8"))["poison"]
+    for name in poison["files"]:
+        withdrawn = {"kind": name.removesuffix(".parquet"), "day": poison["day"], "reason": "a release went wrong"}
+        assert withdrawn["kind"] in KINDS
+        assert run_dag(lab, "ecommerce_withdraw_events", withdrawn) == "success"
+    again = lab.lab.path("input") / "test-events-again"
+    shutil.rmtree(again, ignore_errors=True)
+    shutil.copytree(poisoned.folder / "repaired", again / "by_day")
+    run_module(lab.lab, "streaming", "quintet.ecommerce.live", "--input", str(again))
+    # The same input: nothing is sent again but what was just sent.
+    run(lab, poisoned)
+    assert wrong_in_the_batch_layer(lab) == []
+    told = [e.alert for e in alerts.read(lab.lab) if e.is_open and e.alert.project == "ecommerce"]
+    assert "gate" not in {alert.source for alert in told}
+    assert "reconcile" in {alert.source for alert in told}, "the live figures had not seen the whole records"
+
+
+def test_a_repaired_input_sent_to_an_emptied_project_brings_the_whole_truth(lab: LabUnderTest, poisoned: Input) -> None:
+    for file in (poisoned.folder / "repaired").rglob("*.parquet"):
+        shutil.copyfile(file, poisoned.folder / "by_day" / file.parent.name / file.name)
+    run(lab, poisoned, "--fresh")
     assert [name for name, (expected, actual) in proof(lab).items() if expected != actual] == []
     assert not [e for e in alerts.read(lab.lab) if e.is_open and e.alert.source == "broken-records"]
 
@@ -143,12 +236,7 @@ def test_after_kill_9_of_the_jobmanager_the_watch_starts_both_streams_again(lab:
     time.sleep(5)
 
     def are_back() -> bool:
-        from quintet.runs.airflow import AirflowClient
-
-        with AirflowClient(lab.lab) as airflow:
-            run_id = airflow.trigger("ecommerce_watch_streams", {})
-            wait_until(lambda: airflow.state("ecommerce_watch_streams", run_id) in {"success", "failed"}, LONG, "watch")
-            return airflow.state("ecommerce_watch_streams", run_id) == "success"
+        return run_dag(lab, "ecommerce_watch_streams", {}) == "success"
 
     wait_until(are_back, LONG, "the watch has started both")
     assert proof(lab) == before

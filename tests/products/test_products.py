@@ -50,7 +50,7 @@ def test_a_product_says_who_owns_it_how_old_it_may_be_and_who_may_read_it(produc
     assert product.contract.owner
     assert product.support
     assert 0 < product.age_hours <= 48
-    assert [access.access for access in product.access] == ["read"]
+    assert {access.access for access in product.access} == {"read"}
     assert {rule.test for rule in product.rules} >= {"not_null"}
 
 

@@ -27,40 +27,10 @@ from quintet.lakehouse.announce import announce, main
 from quintet.settings import Lab
 from quintet.streams.deadletters import letters, replay
 from quintet.streams.registry import HEAD
-from serving import JsonHandler, serving
+from registry_server import Answers
+from serving import serving
 
 Send = Callable[..., dict[str, Any]]
-
-
-class Answers(JsonHandler):
-    """A registry: gives every schema a number, keeps the rules of subjects."""
-
-    schemas: list[str] = []  # noqa: RUF012
-    rules: dict[str, str] = {}  # noqa: RUF012
-    is_well = True
-
-    def do_GET(self) -> None:
-        what, _, name = self.path.removeprefix("/apis/ccompat/v7/").rpartition("/")
-        if not type(self).is_well:
-            self.say(500, {"message": "out of order"})
-        elif what == "schemas/ids" and int(name) <= len(self.schemas):
-            self.say(200, {"schema": self.schemas[int(name) - 1]})
-        elif what == "config" and name in self.rules:
-            self.say(200, {"compatibilityLevel": self.rules[name]})
-        elif self.path.endswith("/config"):
-            self.say(200, {"compatibilityLevel": "NONE"})
-        else:
-            self.say(404, {"message": "not found"})
-
-    def do_POST(self) -> None:
-        schema = json.loads(self.given())["schema"]
-        if schema not in self.schemas:
-            self.schemas.append(schema)
-        self.say(200, {"id": self.schemas.index(schema) + 1})
-
-    def do_PUT(self) -> None:
-        self.rules[self.path.rpartition("/")[2]] = json.loads(self.given())["compatibility"]
-        self.say(200, {})
 
 
 @pytest.fixture(scope="module")

@@ -21,5 +21,5 @@ def test_records_that_no_broker_takes_are_told_with_the_first_reason(tmp_path: P
     delivery.flush()
     for number in range(2):
         delivery.put("platform.tests", key=str(number), value=b"x")
-    with pytest.raises(TopicError, match=r"two records were not written: .*timed out.*quintet doctor"):
+    with pytest.raises(TopicError, match=r"two records were not written by Kafka at .*:.* timed out.*quintet doctor"):
         delivery.flush()

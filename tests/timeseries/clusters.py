@@ -16,8 +16,8 @@ from pathlib import Path
 import cluster_nodes
 import numpy as np
 from batches import ALL, SECOND, START, series
-from services import free_port
 
+from free_ports import free_port
 from quintet.errors import ServiceDownError
 from quintet.timeseries import Batch
 from quintet.timeseries.cluster.ledger import PlacementEditor, PlacementFeed

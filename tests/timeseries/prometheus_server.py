@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from services import free_port
 
+from free_ports import free_port
 from quintet.timeseries.model import Batch
 from quintet.timeseries.remote import compress, encode_write
 

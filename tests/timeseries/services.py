@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import socket
 import threading
 import time
@@ -17,30 +16,10 @@ from quintet.timeseries.service import Service, ServiceOptions
 from quintet.timeseries.storage import Storage
 from quintet.webservice.tokens import Tokens
 
-__all__ = ["free_port", "served"]
+__all__ = ["served"]
 
-#: Above those of the lab and of the lab under test, below those of outgoing connections.
-_PORTS = 25_000, 32_000
-_given: set[int] = set()
 #: Seconds for an answer; it stops a hanging test and measures nothing.
 _LIMIT = 120
-
-
-def free_port() -> int:
-    """A port of the loopback that nobody listens on, for a program that is started, or started again, with it.
-
-    Not one of those that the kernel gives to connections: it could be taken before the program listens.
-    """
-    while True:
-        port = random.randrange(*_PORTS)  # noqa: S311 - any will do
-        with socket.socket() as listener:
-            try:
-                listener.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        if port not in _given:
-            _given.add(port)
-            return port
 
 
 @contextmanager

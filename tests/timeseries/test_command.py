@@ -14,8 +14,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from services import free_port
 
+from free_ports import free_port
 from paths import ROOT
 from quintet.timeseries.command import main
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 from batches import ALL, found
-from services import free_port
 
+from free_ports import free_port
 from paths import ROOT
 from quintet.timeseries import Options, Store, manifest
 from quintet.timeseries.wal import segments

@@ -13,8 +13,9 @@ from typing import Any
 import httpx
 import pytest
 from lab_service import SECRETS, TOKENS, lab_with_door
-from services import free_port, served
+from services import served
 
+from free_ports import free_port
 from quintet import alerts
 from quintet.errors import ServiceDownError
 from quintet.settings import Lab

@@ -2,11 +2,14 @@
 
 The names are those of the schemas in Trino; the time-series database has no tables, its assets are its points as they
 were sent, and its blocks in order. The asset of a stream says that its job runs; told each time that it is deployed.
+What is published in the object store is an asset for each table: teams take single ones.
 """
 
 from __future__ import annotations
 
 from airflow.sdk import Asset
+
+from quintet.catalogue.published import PUBLISHED, Publication
 
 __all__ = [
     "BLOCKS_TIMESERIES",
@@ -14,6 +17,7 @@ __all__ = [
     "GOLD_ECOMMERCE",
     "GOLD_LAKEHOUSE",
     "POINTS_TIMESERIES",
+    "PUBLISHED_LAKEHOUSE",
     "SILVER_ECOMMERCE",
     "SILVER_LAKEHOUSE",
     "STREAM_LIVE_FIGURES",
@@ -31,9 +35,17 @@ def _stream(slug: str, job: str) -> Asset:
     return Asset(name=f"stream_{job}", uri=f"quintet://flink/{slug}/{job}", group=slug)
 
 
+def _published(entry: Publication) -> Asset:
+    return Asset(
+        name=f"published_lakehouse_{entry.table}", uri=f"quintet://objects/lake/{entry.prefix}", group="lakehouse"
+    )
+
+
 BRONZE_LAKEHOUSE = _layer("delta", "bronze_lakehouse")
 SILVER_LAKEHOUSE = _layer("delta", "silver_lakehouse")
 GOLD_LAKEHOUSE = _layer("iceberg", "gold_lakehouse")
+#: By the name of the gold table.
+PUBLISHED_LAKEHOUSE = {entry.table: _published(entry) for entry in PUBLISHED}
 POINTS_TIMESERIES = _layer("timeseries", "points_timeseries")
 BLOCKS_TIMESERIES = _layer("timeseries", "blocks_timeseries")
 SILVER_ECOMMERCE = _layer("delta", "silver_ecommerce")

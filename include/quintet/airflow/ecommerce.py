@@ -25,12 +25,10 @@ LONGEST = timedelta(hours=1)
 
 
 def input_params() -> dict[str, Param]:
-    """Parameters of a run: the folder with the input; a stream knows no days and no refresh."""
+    """Parameters of a run: the folder with the input; a stream knows no days."""
     unused = {
-        name: Param(
-            None, type=["null", "string", "boolean"], title=name, description="Not used: an input is sent whole"
-        )
-        for name in ("from", "to", "full_refresh")
+        name: Param(None, type=["null", "string"], title=name, description="Not used: an input is sent whole")
+        for name in ("from", "to")
     }
     return {**parameters.input_param("Folder with by_day/ and catalogue/ of generated events"), **unused}
 

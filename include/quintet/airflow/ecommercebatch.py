@@ -1,4 +1,7 @@
-"""Task groups of the batch layer of the project `ecommerce`: land, judge, publish, reconcile, gold."""
+"""Task groups of the batch layer of the project `ecommerce`: land, judge, publish, reconcile, gold.
+
+The wiring stands here once: the single DAGs use the groups with asset outlets, the master uses the same in one graph.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,16 @@ from airflow.sdk import Asset, Param, TaskGroup, TriggerRule
 
 from quintet.airflow import parameters
 from quintet.airflow.lakehouse import SPARK
-from quintet.airflow.models import POOL, dbt_models
+from quintet.airflow.models import build_models, check_freshness
 from quintet.airflow.operators import ApproveFullRefresh, CallOperator, SparkJobOperator
 from quintet.airflow.parameters import FULL_REFRESH, INPUT
 from quintet.catalogue.ecommerce import OWNER, SLUG
 from quintet.ecommerce.definitions import KINDS
-from quintet.settings import load_lab
 
 __all__ = [
     "OWNER",
     "SLUG",
+    "batch_layer",
     "full_refresh_param",
     "gold",
     "input_param",
@@ -89,6 +92,15 @@ def publish(*, outlets: Sequence[Asset] = ()) -> TaskGroup:
     return group
 
 
+def batch_layer(*, outlets: Sequence[Asset]) -> TaskGroup:
+    """Publish, reconcile, gold in one graph; the first of them, for what goes before."""
+    published = publish()
+    # Order that must not change: gold serves what both layers say alike. A topic that broke its contract, which the
+    # last task of the first group tells, keeps nothing from being reconciled and built.
+    published.get_child_by_label("figures") >> reconcile() >> gold(outlets=outlets)
+    return published
+
+
 def withdraw_params() -> dict[str, Param]:
     """Parameters `kind`, `day` and `reason` of what is taken back."""
     return {
@@ -128,21 +140,8 @@ def reconcile() -> CallOperator:
 
 def gold(*, outlets: Sequence[Asset]) -> TaskGroup:
     """Build the dbt models on Trino, then their documentation."""
-    lab = load_lab()
     with TaskGroup("gold", tooltip="dbt models on Trino") as group:
-        # Tells that silver is old, also when there is nothing to build: nothing waits for it.
-        CallOperator(
-            task_id="check_freshness",
-            function="quintet.dbt:check_freshness",
-            arguments={"project": SLUG, "run_id": "{{ run_id }}", "told_by": "{{ ti.task_id }}"},
-            environment="dbt",
-            pool=POOL,
-        )
-        # One task that says so in the place of every model, each after all its tries.
-        check_trino = CallOperator(task_id="check_trino", function="quintet.lake.trino:check_answers")
-        models = dbt_models("models", lab, SLUG, full_refresh="False")
+        check_freshness(SLUG)
         announce = CallOperator(task_id="announce", function="quintet.lake.trino:check_answers", outlets=list(outlets))
-        docs = CallOperator(task_id="publish_docs", function="quintet.dbt:publish_docs", environment="dbt", pool=POOL)
-        # Gold is told when all models are built, whatever becomes of their documentation.
-        check_trino >> models >> [announce, docs]
+        build_models(SLUG, full_refresh="False", announce=announce)
     return group

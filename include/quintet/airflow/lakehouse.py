@@ -13,11 +13,10 @@ from typing import Any
 from airflow.sdk import Asset, Param, TaskGroup, TriggerRule
 
 from quintet.airflow import parameters
-from quintet.airflow.models import POOL, dbt_models
+from quintet.airflow.models import build_models, check_freshness
 from quintet.airflow.operators import ApproveFullRefresh, CallOperator, SparkJobOperator
 from quintet.airflow.parameters import DAYS, FULL_REFRESH, INPUT, range_params
 from quintet.catalogue.lakehouse import OWNER, SLUG
-from quintet.settings import load_lab
 
 __all__ = ["OWNER", "SLUG", "care", "full_refresh_param", "gold", "ingest", "input_param", "range_params", "silver"]
 
@@ -87,28 +86,14 @@ def silver(*, outlets: Sequence[Asset] = ()) -> TaskGroup:
 
 def gold(*, outlets: Sequence[Asset], approves: bool) -> TaskGroup:
     """Build the dbt models on Trino, then their documentation; `approves`: ask a person before a full refresh."""
-    lab = load_lab()
     with TaskGroup("gold", tooltip="dbt models on Trino") as group:
-        # Tells that silver is old, also when there is nothing to build: nothing waits for it.
-        CallOperator(
-            task_id="check_freshness",
-            function="quintet.dbt:check_freshness",
-            arguments={"project": SLUG, "run_id": "{{ run_id }}", "told_by": "{{ ti.task_id }}"},
-            environment="dbt",
-            pool=POOL,
-            # Silver is skipped when it has nothing to do.
-            trigger_rule=TriggerRule.NONE_FAILED,
-        )
+        check_freshness(SLUG)
         find_changes = _find_changes("gold", asked_for=_asked(FULL_REFRESH))
         if approves:
             body = "All gold tables of the project **lakehouse** are dropped and built anew from silver."
             _approve(body) >> find_changes
-        # One task that says so in the place of every model, each after all its tries.
-        check_trino = CallOperator(task_id="check_trino", function="quintet.lake.trino:check_answers")
-        models = dbt_models("models", lab, SLUG, full_refresh=FULL_REFRESH)
         announce = _announce("gold", find_changes, outlets)
-        docs = CallOperator(task_id="publish_docs", function="quintet.dbt:publish_docs", environment="dbt", pool=POOL)
-        find_changes >> check_trino >> models >> [announce, docs]
+        find_changes >> build_models(SLUG, full_refresh=FULL_REFRESH, announce=announce)
     return group
 
 

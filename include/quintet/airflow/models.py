@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from airflow.sdk import TaskGroup
+from airflow.sdk import BaseOperator, TaskGroup, TriggerRule
 from cosmos import DbtTaskGroup, ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
 from cosmos.constants import ExecutionMode, InvocationMode, LoadMode, TestBehavior
 
 from quintet import dbt
 from quintet.airflow.jobs import environment_of
+from quintet.airflow.operators import CallOperator
 from quintet.errors import SettingsError
-from quintet.settings import Lab
+from quintet.settings import Lab, load_lab
 
-__all__ = ["POOL", "dbt_models"]
+__all__ = ["build_models", "check_freshness"]
 
 #: Pool of the tasks that start dbt.
 POOL = "dbt"
@@ -20,7 +21,36 @@ POOL = "dbt"
 _FOLDERS = ("models/staging", "models/intermediate", "models/marts", "snapshots")
 
 
-def dbt_models(group_id: str, lab: Lab, slug: str, *, full_refresh: str) -> TaskGroup:
+def check_freshness(slug: str) -> CallOperator:
+    """Tell that what the project's models read is old, also when there is nothing to build: nothing waits for it."""
+    return CallOperator(
+        task_id="check_freshness",
+        function="quintet.dbt:check_freshness",
+        arguments={"project": slug, "run_id": "{{ run_id }}", "told_by": "{{ ti.task_id }}"},
+        environment="dbt",
+        pool=POOL,
+        # What goes before is skipped when it has nothing to do.
+        trigger_rule=TriggerRule.NONE_FAILED,
+    )
+
+
+def build_models(slug: str, *, full_refresh: str, announce: BaseOperator) -> CallOperator:
+    """Build the project's models on Trino, then tell of them (`announce`) and publish their documentation.
+
+    Returns:
+        The first task, for what goes before.
+
+    """
+    # One task that says so in the place of every model, each after all its tries.
+    check_trino = CallOperator(task_id="check_trino", function="quintet.lake.trino:check_answers")
+    models = _models("models", load_lab(), slug, full_refresh=full_refresh)
+    docs = CallOperator(task_id="publish_docs", function="quintet.dbt:publish_docs", environment="dbt", pool=POOL)
+    # Gold is told when all models are built, whatever becomes of their documentation.
+    check_trino >> models >> [announce, docs]
+    return check_trino
+
+
+def _models(group_id: str, lab: Lab, slug: str, *, full_refresh: str) -> TaskGroup:
     """Task group with one task a model or snapshot of the project; their tests are part of their tasks.
 
     Raises:

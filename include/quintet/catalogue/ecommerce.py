@@ -357,7 +357,7 @@ ECOMMERCE = Project(
     profiles=("core", "lakehouse", "streaming"),
     entry_dag="ecommerce_run_pipeline",
     dags=(
-        Dag("ecommerce_run_pipeline", "Topics, both streams, an input sent and counted, in one view"),
+        Dag("ecommerce_run_pipeline", "The whole path in one view: events to live figures, batch layer and gold"),
         Dag("ecommerce_deploy_live_figures", "Deploy or upgrade the stream of figures, sessions, trends and flags"),
         Dag(
             "ecommerce_deploy_live_products", "Deploy or upgrade the stream of stock, shortages and priced order lines"

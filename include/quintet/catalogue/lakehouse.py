@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from quintet.catalogue.inputs import INPUTS_ANNOUNCED
 from quintet.catalogue.model import Column, Dag, Layer, Pii, Project, Table, Writer
+from quintet.catalogue.published import GOLD_PUBLISHED
 from quintet.catalogue.shop import SHOP, SHOP_TABLES, SHOP_TOPICS
 
 __all__ = ["FILE_TABLES", "LAKEHOUSE", "PROVENANCE"]
@@ -271,6 +272,7 @@ LAKEHOUSE = Project(
         Dag("lakehouse_ingest_bronze", "Land every pending file once"),
         Dag("lakehouse_build_silver", "Gate, type, de-duplicate, classify, dimensions with history"),
         Dag("lakehouse_build_gold", "dbt models on Trino"),
+        Dag("lakehouse_publish_gold", "Data products as Parquet in the object store, for other teams"),
         Dag("lakehouse_merge_shop_changes", "Changes of the shop's database: topics to the change log to silver"),
         Dag("lakehouse_deploy_shop_to_silver", "Deploy or upgrade the stream from the shop's changes to Iceberg"),
         Dag("lakehouse_watch_streams", "Lag, checkpoints, restarts and back-pressure of the streams"),
@@ -304,6 +306,6 @@ LAKEHOUSE = Project(
         _gold("customer_value", "Past value and forecast of each customer"),
         _gold("customer_value_backtest", "Errors of that forecast and of naive ones, on days of the past"),
     ),
-    topics=(*SHOP_TOPICS, INPUTS_ANNOUNCED),
+    topics=(*SHOP_TOPICS, INPUTS_ANNOUNCED, GOLD_PUBLISHED),
     sources=(SHOP,),
 )

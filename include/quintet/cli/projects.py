@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from quintet.catalogue import Project
     from quintet.runs.run import Outcome
 
-__all__ = ["register"]
+__all__ = ["failure", "register"]
 
 Slug = Annotated[str, typer.Argument(help="Slug of the project.")]
 Days = Annotated[int, typer.Option(min=1, help="Days to generate.")]
@@ -141,7 +141,7 @@ def run(
     if as_json:
         print_json(facts)
     if outcome.state != "success":
-        raise _failure(lab, outcome, facts["url"], proof_of(project).gate_remedy)
+        raise failure(lab, outcome, proof_of(project).gate_remedy)
     if as_json:
         return
     proof = proof_of(project)
@@ -199,14 +199,15 @@ def _steps(outcome: Outcome) -> dict[str, float]:
     return {name: round(seconds, 1) for name, seconds in steps.items()}
 
 
-def _failure(lab: Lab, outcome: Outcome, url: str, gate_remedy: str) -> Exception:
+def failure(lab: Lab, outcome: Outcome, gate_remedy: str = "") -> Exception:
+    """The error of a run that did not end well; the ends of its tasks' logs are told."""
     from quintet.runs.airflow import AirflowClient
     from quintet.runs.run import FINISHED
 
     if outcome.state not in FINISHED:
         return LabError(
             f"the run {outcome.run_id} is still {outcome.state} after {outcome.seconds / 60:.0f} minutes",
-            remedy=f"It goes on in Airflow: {url}",
+            remedy=f"It goes on in Airflow: {outcome.url}",
         )
     with AirflowClient(lab) as airflow:
         for task in outcome.failed:
@@ -219,7 +220,7 @@ def _failure(lab: Lab, outcome: Outcome, url: str, gate_remedy: str) -> Exceptio
         return GateError(message, remedy=gate_remedy)
     if any(name.startswith("ingest.") or name.rpartition(".")[2] == "check_input" for name in names):
         return InputError(message, remedy="Correct the files named above and run again; what was good has landed")
-    return LabError(message, remedy=f"The whole log: {url}")
+    return LabError(message, remedy=f"The whole log: {outcome.url}")
 
 
 def _last_input(lab: Lab, slug: str) -> Path:

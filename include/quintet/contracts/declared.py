@@ -5,6 +5,7 @@ from __future__ import annotations
 from quintet.catalogue import PROJECTS, Column, SourceTable, Topic
 from quintet.catalogue.ecommerce import EVENT_TOPICS
 from quintet.catalogue.inputs import INPUTS_ANNOUNCED
+from quintet.catalogue.published import GOLD_PUBLISHED
 from quintet.contracts.model import Contract
 
 __all__ = ["differences", "event_differences", "event_topics", "sources_by_topic"]
@@ -17,7 +18,7 @@ def sources_by_topic() -> dict[str, SourceTable]:
 
 def event_topics() -> dict[str, Topic]:
     """Topics of events that programs send, with the fields that the catalogue declares, by name."""
-    return {topic.name: topic for topic in (*EVENT_TOPICS.values(), INPUTS_ANNOUNCED)}
+    return {topic.name: topic for topic in (*EVENT_TOPICS.values(), INPUTS_ANNOUNCED, GOLD_PUBLISHED)}
 
 
 def differences(contract: Contract, table: SourceTable) -> list[str]:

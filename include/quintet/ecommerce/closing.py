@@ -7,29 +7,20 @@ records do. Each breaks the first rule of its kind, so that it is refused like a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 
 from quintet.catalogue.ecommerce import EVENT_TOPICS
-from quintet.ecommerce.definitions import LATENESS_MS, MINUTE_MS, SESSION_GAP_MS, TRENDING_WINDOW_MS
+from quintet.ecommerce.ending import closes_at, fields
 from quintet.ecommerce.tables import ARRIVED, event_schema
 from quintet.streams.batchproducer import Form
 from quintet.streams.errors import TopicError
 
-__all__ = ["SESSION", "close", "closes_at", "marks"]
+__all__ = ["close", "marks"]
 
-#: Session that these records name.
-SESSION = "closing"
 #: Seconds for them to be written.
 DELIVERY = 60
-
-
-def closes_at(last_ms: int) -> int:
-    """When everything is over that began up to a moment, ms since the epoch."""
-    return last_ms + max(SESSION_GAP_MS, TRENDING_WINDOW_MS) + LATENESS_MS + MINUTE_MS
 
 
 def marks(forms: Mapping[str, Form], at_ms: int) -> dict[str, bytes]:
@@ -37,10 +28,7 @@ def marks(forms: Mapping[str, Form], at_ms: int) -> dict[str, bytes]:
     found = {}
     for kind, topic in EVENT_TOPICS.items():
         schema = event_schema(kind).remove(event_schema(kind).get_field_index(ARRIVED))
-        row = {field.name: _nothing(field, at_ms) for field in schema}
-        if kind == "search":
-            row["results_count"] = -1
-        table = pa.Table.from_pylist([row], schema=schema)
+        table = pa.Table.from_pylist([fields(kind, at_ms)], schema=schema)
         ((_, _, value, _),) = forms[topic.name].rows(table, pa.array([at_ms], pa.int64()).cast(pa.timestamp("ms")))
         assert value is not None  # noqa: S101 - an event has a body
         found[topic.name] = value
@@ -69,15 +57,3 @@ def close(producer: Any, forms: Mapping[str, Form], last_ms: int) -> int:
     if producer.flush(DELIVERY) or failed:
         raise TopicError(f"the end of the input was not written: {failed[:1]}", remedy="Run: quintet doctor")
     return count
-
-
-def _nothing(field: pa.Field, at_ms: int) -> Any:
-    if field.nullable:
-        return None
-    if pa.types.is_timestamp(field.type):
-        return datetime.fromtimestamp(at_ms / 1000, UTC)
-    if pa.types.is_string(field.type):
-        return SESSION
-    if pa.types.is_list(field.type):
-        return []
-    return Decimal("0.00") if pa.types.is_decimal(field.type) else 0

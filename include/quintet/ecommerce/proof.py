@@ -1,15 +1,14 @@
-"""The proof of the live figures, in the environment `streaming`: `python -m quintet.ecommerce.proof <input folder>`.
+"""The proof of the project, in the environment `streaming`: `python -m quintet.ecommerce.proof <input folder>`.
 
 Everything that streams have written is compared with the truth of the input row by row; what was sent is what was
-taken, repeated, late, broken or no event. The last line of output is `RESULT {json}`: a list of checks.
+taken, repeated, late, broken or no event. Then the batch layer and gold (`batch/proof.py`). The last line of output is
+`RESULT {json}`: a list of checks.
 """
 
 from __future__ import annotations
 
-import hashlib
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,8 @@ from quintet.catalogue.ecommerce import EVENT_TOPICS, LATE_TOPICS
 from quintet.catalogue.model import Topic
 from quintet.check import Check
 from quintet.ecommerce import recount, serving
+from quintet.ecommerce.batch import proof as batch
+from quintet.ecommerce.compared import Row, compared, same
 from quintet.ecommerce.definitions import INVALID, KINDS
 from quintet.ecommerce.progress import ends
 from quintet.ecommerce.truth import FILE_NAME, FOLDER, SPEED, Truth
@@ -33,10 +34,9 @@ from quintet.streams.deadletters import letters
 
 __all__ = ["checks", "main"]
 
-Row = tuple[Any, ...]
 #: Seconds of silence of a topic.
 SILENCE = 30
-_SILVER = "iceberg.silver_ecommerce"
+_SILVER, _LIVE = "iceberg.silver_ecommerce", "live_ecommerce"
 
 
 def checks(lab: Lab, folder: Path) -> Iterator[Check]:
@@ -51,8 +51,13 @@ def checks(lab: Lab, folder: Path) -> Iterator[Check]:
     yield from _records(lab, folder, truth)
     yield from _served(lab, folder)
     connection = connect(lab)
+
+    def ask(statement: str) -> list[list[Any]]:
+        return query(connection, statement)
+
     try:
-        yield from _lake(lambda statement: query(connection, statement), folder, truth)
+        yield from _lake(ask, folder, truth)
+        yield from batch.checks(ask, batch.Known.of(folder, truth))
     finally:
         connection.close()
 
@@ -86,40 +91,44 @@ def _records(lab: Lab, folder: Path, truth: Truth) -> Iterator[Check]:
         marks = topic.partitions
         records, broken, late, taken = handled.get(kind, (0, 0, 0, 0))
         name = topic.name
-        yield _check(f"{kind}: records that are no events", strange.get(name, 0), dead.get(name, 0))
-        yield _check(f"{kind}: records that break a rule", known["broken"] + marks, broken)
-        yield _check(f"{kind}: late records", known["late"], late)
-        yield _check(f"{kind}: late records in their topic", known["late"], _count(lab, LATE_TOPICS[kind]))
-        yield _check(f"{kind}: events taken", known["speed_events"], taken)
+        yield same(f"{kind}: records that are no events", strange.get(name, 0), dead.get(name, 0))
+        yield same(f"{kind}: records that break a rule", known["broken"] + marks, broken)
+        yield same(f"{kind}: late records", known["late"], late)
+        yield same(f"{kind}: late records in their topic", known["late"], _count(lab, LATE_TOPICS[kind]))
+        yield same(f"{kind}: events taken", known["speed_events"], taken)
         parts = taken + repeated[kind] + late + broken + dead.get(name, 0)
-        yield _check(f"{kind}: sent = taken + repeated + late + broken + no events", there[name], parts)
-        yield _check(f"{kind}: records read", known["records"] + marks, records)
+        yield same(f"{kind}: sent = taken + repeated + late + broken + no events", there[name], parts)
+        yield same(f"{kind}: records read", known["records"] + marks, records)
 
 
 def _served(lab: Lab, folder: Path) -> Iterator[Check]:
     """What people are shown."""
 
     def ask(table: str, columns: str) -> list[Row]:
-        return serving.rows(lab, f"select {columns} from live_ecommerce.{table}")
+        return serving.rows(lab, f"select {columns} from {_LIVE}.{table}")
 
     minutes = _truth(folder, "minute_kpis")
-    yield _rows("minutes", minutes, ask("minutes", ", ".join(_names(folder, "minute_kpis"))))
+    yield compared("minutes", minutes, ask("minutes", ", ".join(_names(folder, "minute_kpis"))), f"{_LIVE}.minutes")
     carts = [(*row[:3], row[4]) for row in _truth(folder, "sessions") if row[-1]]
-    yield _rows("abandoned carts", carts, ask("abandoned_carts", "user_id, begins_at, ends_at, cart_additions"))
-    yield _rows("suspicious orders", _truth(folder, "suspicious_orders"), ask("suspicious_orders", "order_id, reason"))
-    trends = ask("trending", "window_begins_at, place, product_id, points")
-    yield _rows("trending products", _truth(folder, "trending"), trends)
-    yield _rows("shortages", _truth(folder, "shortages"), ask("shortages", "product_id, minute, pieces"))
+    found = ask("abandoned_carts", "user_id, begins_at, ends_at, cart_additions")
+    yield compared("abandoned carts", carts, found, f"{_LIVE}.abandoned_carts")
+    for name, told, table, columns in (
+        ("suspicious orders", "suspicious_orders", "suspicious_orders", "order_id, reason"),
+        ("trending products", "trending", "trending", "window_begins_at, place, product_id, points"),
+        ("shortages", "shortages", "shortages", "product_id, minute, pieces"),
+    ):
+        yield compared(name, _truth(folder, told), ask(table, columns), f"{_LIVE}.{table}")
     products = pq.read_table(folder / "catalogue" / "products.parquet", columns=["product_id", "inventory_count"])
     stock = dict(zip(*(column.to_pylist() for column in products.columns), strict=True))
     stock |= dict(ask("stock", "product_id, pieces"))
-    yield _rows("stock", _truth(folder, "stock"), list(stock.items()))
+    yield compared("stock", _truth(folder, "stock"), list(stock.items()), f"{_LIVE}.stock")
 
 
 def _lake(ask: Callable[[str], list[list[Any]]], folder: Path, truth: Truth) -> Iterator[Check]:
     """What lies in Iceberg."""
     names = ", ".join(_names(folder, "sessions"))
-    yield _rows("sessions", _truth(folder, "sessions"), ask(f"select {names} from {_SILVER}.sessions"))
+    table = f"{_SILVER}.sessions"
+    yield compared("sessions", _truth(folder, "sessions"), ask(f"select {names} from {table}"), table)
     events = {
         kind: f"{rows} rows, {distinct} distinct"
         for kind, rows, distinct in ask(
@@ -128,14 +137,16 @@ def _lake(ask: Callable[[str], list[list[Any]]], folder: Path, truth: Truth) -> 
     }
     for kind in KINDS:
         count = truth.records[kind]["speed_events"]
-        yield _check(f"{kind}: events in the lake", f"{count} rows, {count} distinct", events.get(kind, "none"))
-    statement = f"select kind, reason, count(*) from {_SILVER}.live_events__quarantine group by kind, reason"
-    yield _rows("quarantine", list(_quarantine(truth.broken)), ask(statement))
+        yield same(f"{kind}: events in the lake", f"{count} rows, {count} distinct", events.get(kind, "none"))
+    table = f"{_SILVER}.live_events__quarantine"
+    statement = f"select kind, reason, count(*) from {table} group by kind, reason"
+    yield compared("quarantine", list(_quarantine(truth.broken)), ask(statement), table)
+    table = f"{_SILVER}.priced_order_lines"
     lines = ask(
         "select order_id, line_number, user_id, product_id, quantity, unit_price, category, brand, list_price, "
-        f"ordered_at from {_SILVER}.priced_order_lines"
+        f"ordered_at from {table}"
     )
-    yield _rows("order lines with the product of their moment", recount.priced_lines(folder), lines)
+    yield compared("order lines with the product of their moment", recount.priced_lines(folder), lines, table)
 
 
 def _quarantine(broken: Mapping[str, Mapping[str, int]]) -> Iterator[Row]:
@@ -156,28 +167,6 @@ def _truth(folder: Path, table: str) -> list[Row]:
     found = pq.read_table(folder / FOLDER / f"{table}.parquet")
     found = found.filter(pc.equal(found.column("view"), SPEED)).drop_columns(["view"])
     return list(zip(*(column.to_pylist() for column in found.columns), strict=True))
-
-
-def _rows(name: str, expected: Iterable[Iterable[Any]], actual: Iterable[Iterable[Any]]) -> Check:
-    return Check(name, _digest(expected), _digest(actual))
-
-
-def _digest(rows: Iterable[Iterable[Any]]) -> str:
-    """How many rows, and a hash of all of them in an order of their own."""
-    lines = sorted("|".join(_text(value) for value in row) for row in rows)
-    return f"{len(lines)} rows, {hashlib.sha256(chr(10).join(lines).encode()).hexdigest()[:16]}"
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, datetime):
-        # PostgreSQL's times have no zone: they are UTC.
-        moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-        return moment.isoformat(timespec="milliseconds")
-    return str(value)
-
-
-def _check(name: str, expected: Any, actual: Any) -> Check:
-    return Check(name, str(expected), str(actual))
 
 
 def _count(lab: Lab, topic: Topic) -> int:

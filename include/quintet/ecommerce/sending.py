@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from quintet.catalogue.ecommerce import EVENT_TOPICS
 from quintet.ecommerce.definitions import KINDS
 from quintet.ecommerce.simulation import Piece
-from quintet.ecommerce.tables import ARRIVED, EVENTS, STRANGE, Texts
+from quintet.ecommerce.tables import ARRIVED, EVENTS, MALFORMED_SCHEMA, STRANGE, Texts, event_schema
 from quintet.errors import InputError
 from quintet.streams.avrobatch import head
 from quintet.streams.batchproducer import BatchProducer, Form, Row
@@ -88,7 +88,7 @@ def batches_of_piece(texts: Texts, piece: Piece) -> Iterator[Batch]:
 
 
 def batches_of_files(folder: Path) -> Iterator[Batch]:
-    """An input folder in batches, day by day, by arrival.
+    """An input folder in batches, day by day, by arrival; a day may lack kinds, as one that is sent again in part does.
 
     Raises:
         InputError: there are no days in it.
@@ -98,8 +98,8 @@ def batches_of_files(folder: Path) -> Iterator[Batch]:
     if not days:
         raise InputError(f"the folder {folder} holds no input", remedy="Make one: quintet generate ecommerce --out …")
     for day in days:
-        tables = {kind: pq.read_table(day / f"{kind}.parquet") for kind in KINDS}
-        yield from _cut(tables, pq.read_table(day / f"{STRANGE}.parquet"))
+        tables = {kind: _read(day / f"{kind}.parquet", event_schema(kind)) for kind in KINDS}
+        yield from _cut(tables, _read(day / f"{STRANGE}.parquet", MALFORMED_SCHEMA))
 
 
 def rows_of(forms: Mapping[str, Form], batch: Batch) -> list[Row]:
@@ -167,6 +167,10 @@ def send(producer: BatchProducer, stranger: Any, made: Iterable[list[Row]], pace
     if stranger.flush(DELIVERY) or failed:
         raise TopicError(f"records that are no events were not written: {failed[:1]}", remedy="Run: quintet doctor")
     return sent
+
+
+def _read(path: Path, schema: pa.Schema) -> pa.Table:
+    return pq.read_table(path) if path.exists() else schema.empty_table()
 
 
 def _cut(tables: dict[str, pa.Table], malformed: pa.Table) -> Iterator[Batch]:

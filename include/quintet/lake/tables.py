@@ -7,15 +7,15 @@ columns, in order.
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import deltalake
 import pyarrow as pa
 from deltalake.schema import PrimitiveType
 
-from quintet.catalogue import Column, Table, tables
+from quintet.catalogue import Table, tables
 from quintet.errors import LabError
+from quintet.lake.arrowtypes import arrow_type
 from quintet.settings import Lab
 
 __all__ = [
@@ -26,17 +26,6 @@ __all__ = [
     "delta_tables",
     "delta_uri",
 ]
-
-_ARROW_TYPES = {
-    "string": pa.string(),
-    "long": pa.int64(),
-    "integer": pa.int32(),
-    "date": pa.date32(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-    "boolean": pa.bool_(),
-    "double": pa.float64(),
-}
-_DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)")
 
 
 def delta_tables(slug: str | None = None) -> tuple[Table, ...]:
@@ -71,7 +60,9 @@ def declared_schema(table: Table) -> deltalake.Schema:
 
 def arrow_schema(table: Table) -> pa.Schema:
     """Arrow schema of a table, as a writer must bring it: `timestamp` is timestamp[us, tz=UTC]."""
-    return pa.schema([pa.field(column.name, _arrow_type(column), nullable=column.nullable) for column in table.columns])
+    return pa.schema(
+        [pa.field(column.name, arrow_type(column.type), nullable=column.nullable) for column in table.columns]
+    )
 
 
 def create_empty(lab: Lab, table: Table) -> bool:
@@ -98,13 +89,6 @@ def create_empty(lab: Lab, table: Table) -> bool:
         partition_by=list(table.partition_by) or None,
     )
     return True
-
-
-def _arrow_type(column: Column) -> pa.DataType:
-    decimal = _DECIMAL.fullmatch(column.type)
-    if decimal:
-        return pa.decimal128(int(decimal[1]), int(decimal[2]))
-    return _ARROW_TYPES[column.type]
 
 
 def _evolve(path: Path, table: Table) -> None:

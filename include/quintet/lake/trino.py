@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ from quintet.catalogue import Table
 from quintet.errors import LabError, ServiceDownError
 from quintet.settings import Lab, lab_of
 
-__all__ = ["USER", "check_answers", "connect", "query", "query_with_names", "register"]
+__all__ = ["USER", "check_answers", "connect", "query", "query_with_names", "register", "stream"]
 
 #: Every program of the lab asks as this user; the door is bound to loopback and wants no password.
 USER = "quintet"
 #: Seconds for one HTTP exchange; a query may take many exchanges.
 TIMEOUT = 30.0
+#: Rows that `stream` holds at a time.
+ROWS = 10_000
 
 
 def connect(lab: Lab, *, catalog: str | None = None, schema: str | None = None) -> trino.dbapi.Connection:
@@ -50,12 +53,27 @@ def query_with_names(
         LabError: Trino refused the statement, or failed in it.
 
     """
-    cursor = connection.cursor()
     given = list(parameters)
-    try:
+    with _asking(connection, statement) as cursor:
         cursor.execute(statement, given) if given else cursor.execute(statement)
         rows = [list(row) for row in cursor.fetchall()]
         return [column[0] for column in cursor.description or []], rows
+
+
+def stream(connection: trino.dbapi.Connection, statement: str) -> Iterator[list[Any]]:
+    """Rows of one statement as they come, so that few are held at a time; raises as `query_with_names`."""
+    with _asking(connection, statement) as cursor:
+        cursor.execute(statement)
+        while rows := cursor.fetchmany(ROWS):
+            yield from rows
+
+
+@contextmanager
+def _asking(connection: trino.dbapi.Connection, statement: str) -> Iterator[trino.dbapi.Cursor]:
+    """A cursor whose errors are ours."""
+    cursor = connection.cursor()
+    try:
+        yield cursor
     except (trino.exceptions.TrinoConnectionError, trino.exceptions.HttpError, ValueError) as error:
         # A plain HTTP error, or what is no JSON, comes from something else at the port, or from a Trino that starts.
         raise ServiceDownError(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -229,19 +230,8 @@ def _source(folder: str) -> str:
     return f"announced:{folder}"
 
 
-class _Closing:
-    def __init__(self, consumer: Consumer) -> None:
-        self._consumer = consumer
-
-    def __enter__(self) -> Consumer:
-        return self._consumer
-
-    def __exit__(self, *_: object) -> None:
-        self._consumer.close()
-
-
-def _consumer(lab: Lab) -> _Closing:
-    return _Closing(Consumer({**bulk_reader_settings(lab), "group.id": GROUP, "enable.partition.eof": True}))
+def _consumer(lab: Lab) -> closing[Consumer]:
+    return closing(Consumer({**bulk_reader_settings(lab), "group.id": GROUP, "enable.partition.eof": True}))
 
 
 def _messages(lab: Lab, topic: Topic, limit: int) -> Iterator[Message]:

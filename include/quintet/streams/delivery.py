@@ -7,7 +7,7 @@ from typing import Any
 from confluent_kafka import KafkaError, Message, Producer
 
 from quintet.settings import Lab
-from quintet.streams.clients import client_settings
+from quintet.streams.clients import client_settings, servers
 from quintet.streams.errors import TopicError
 
 __all__ = ["DELIVERY", "Delivery"]
@@ -28,7 +28,7 @@ class Delivery:
 
     def __init__(self, lab: Lab, failure: str, settings: dict[str, Any]) -> None:
         self._producer = Producer({**client_settings(lab), "enable.idempotence": True, **settings})
-        self._failure = failure
+        self._failure = f"{failure} by Kafka at {servers(lab)}"
         self._failed: list[KafkaError] = []
 
     def put(self, topic: str, **record: Any) -> None:

@@ -4,8 +4,8 @@ Usage: client.py jobmanager|gateway <host:port>
        client.py taskmanager <host:port of the JobManager> <address>
        client.py check <host:port of the JobManager> <host:port of the SQL gateway> <folder of checkpoints>
 
-`taskmanager` asks the JobManager whether one has registered from that address. `check` reads a query's answer through the gateway, then
-has a job with keyed state run to its end and looks at its checkpoints.
+`taskmanager` asks the JobManager whether one has registered from that address. `check` reads an answer through the
+gateway, then has a job with keyed state run to its end and looks at its checkpoints.
 """
 
 from __future__ import annotations

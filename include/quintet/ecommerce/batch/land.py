@@ -64,10 +64,12 @@ def row_maker(decoder: Decoder) -> Callable[[Message], Row]:
 
 
 def run(*, run_id: str = "", lab_file: str | None = None) -> dict[str, Any]:
-    """`land_events` for a task: counts; an alert tells of what could not be read. Raises as it."""
+    """`land_events` for a task: counts; an alert tells of what could not be read, until all can. Raises as it."""
     lab = lab_of(lab_file)
     landed = land_events(lab)
-    if landed.dead_letters:
+    if not landed.dead_letters:
+        alerts.clear(lab, project=SLUG, sources=[LANDING], run_id=run_id)
+    else:
         alerts.write(
             lab,
             alerts.Alert(
