@@ -64,8 +64,8 @@ def test_a_first_start_makes_a_host_ready_for_the_playbook(cloud: Cloud, instanc
     subprocess.run(["sh", "-n"], input=script, text=True, check=True)
     [folder] = cloud.client("efs").describe_file_systems()["FileSystems"]
     assert folder["Encrypted"]
-    assert f"{folder['FileSystemId']}.efs.eu-central-1.amazonaws.com:/ /mnt/lake nfs4" in script
-    assert "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample player" in script
+    assert f"SHARED_FOLDER='{folder['FileSystemId']}.efs.eu-central-1.amazonaws.com'\n" in script
+    assert "KEY='ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample player'\n" in script
     targets = cloud.client("efs").describe_mount_targets(FileSystemId=folder["FileSystemId"])["MountTargets"]
     assert len({target["SubnetId"] for target in targets}) == 2
 

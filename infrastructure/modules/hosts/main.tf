@@ -2,11 +2,13 @@
 
 locals {
   zones = sort(keys(var.subnets))
-  first_start = templatefile("${path.module}/first_start.sh", {
-    user          = "quintet-admin"
-    key           = var.ssh_key
-    shared_folder = var.shared_folder
-  })
+  first_start = join("\n", [
+    "#!/bin/sh",
+    "ADMIN='quintet-admin'",
+    "KEY='${replace(var.ssh_key, "'", "'\\''")}'",
+    "SHARED_FOLDER='${var.shared_folder}'",
+    file("${path.module}/first_start.sh"),
+  ])
 }
 
 resource "aws_instance" "this" {
