@@ -12,6 +12,10 @@ from quintet.airflow.retries import BACK_OFF, RETRY_BY_CLASS
 
 __all__ = ["at_times", "dag_defaults"]
 
+#: A last time that is longer ago starts no run. With False one of up to a tenth of the interval ago would, which is most of
+#: a Sunday for what is done on Sundays; zero comes back from JSON as a whole number, which counts as False.
+NO_LAST_TIME = timedelta(milliseconds=1)
+
 
 def dag_defaults(slug: str, layer: str, *, owner: str, ends_within: timedelta) -> dict[str, Any]:
     """Keyword arguments of `DAG`: tags, owner, retries, alerts, one run at a time, and a deadline from queueing."""
@@ -41,4 +45,4 @@ def at_times(cron: str) -> CronTriggerTimetable:
     A DAG that is switched on waits for its next time: a bare expression would start a run for the last one, before
     the run that a person is about to trigger.
     """
-    return CronTriggerTimetable(cron, timezone="UTC", run_immediately=False)
+    return CronTriggerTimetable(cron, timezone="UTC", run_immediately=NO_LAST_TIME)
