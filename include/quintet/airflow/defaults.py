@@ -12,8 +12,8 @@ from quintet.airflow.retries import BACK_OFF, RETRY_BY_CLASS
 
 __all__ = ["at_times", "dag_defaults"]
 
-#: A last time that is longer ago starts no run. With False one of up to a tenth of the interval ago would, which is most of
-#: a Sunday for what is done on Sundays; zero comes back from JSON as a whole number, which counts as False.
+#: A last time that is longer ago starts no run. With False one of up to a tenth of the interval ago would, which is
+#: most of a Sunday for what is done on Sundays; zero comes back from JSON as a whole number, which counts as False.
 NO_LAST_TIME = timedelta(milliseconds=1)
 
 
