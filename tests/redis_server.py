@@ -25,16 +25,19 @@ def redis_server(folder: Path) -> Iterator[int]:
     program = shutil.which("redis-server") or shutil.which("redis-check-rdb")
     if program is None:
         pytest.skip("Redis is not on this machine: install Debian's package redis-tools")
-    found = subprocess.run(["redis-server", "--version"], executable=program, capture_output=True, check=False)
+    server = folder / "redis-server"
+    server.unlink(missing_ok=True)
+    server.symlink_to(program)
+    found = subprocess.run([server, "--version"], capture_output=True, check=False)
     if found.returncode:
         pytest.skip(f"Redis cannot run here: {found.stderr.decode().strip()}")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
     door = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
-    line = ["redis-server", *door, "--save", "", "--appendonly", "no"]
+    line = [str(server), *door, "--save", "", "--appendonly", "no"]
     with (folder / "out").open("wb") as out:
-        process = subprocess.Popen(line, executable=program, stdout=out, stderr=out)
+        process = subprocess.Popen(line, stdout=out, stderr=out)
         try:
             _wait(port, process, folder / "out")
             yield port
