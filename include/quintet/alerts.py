@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 
 from quintet.settings import Lab
 
-__all__ = ["FILE_NAME", "Alert", "Told", "alert_log", "clear", "read", "write"]
+__all__ = ["FILE_NAME", "Alert", "Told", "alert_log", "clear", "read", "warn", "write"]
 
 FILE_NAME = "alerts.jsonl"
 
@@ -105,6 +105,22 @@ def write(lab: Lab, alert: Alert) -> None:
         except (OSError, ValueError, smtplib.SMTPException) as error:
             # A webhook's address may hold a token: only its host is named.
             _log.warning("The alert '%s' is in the log but could not be passed on by %s: %s", alert.title, name, error)
+
+
+def warn(lab: Lab, *, source: str, project: str, run_id: str, title: str, detail: str, remedy: str) -> None:
+    """Write a warning. Raises OSError as `write`."""
+    write(
+        lab,
+        Alert(
+            severity="warning",
+            source=source,
+            project=project,
+            run_id=run_id,
+            title=title,
+            detail=detail,
+            remedy=remedy,
+        ),
+    )
 
 
 def clear(lab: Lab, *, project: str, sources: Collection[str], run_id: str) -> int:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from quintet.errors import SettingsError
+from quintet.errors import LabError, SettingsError
 
 __all__ = ["Endpoint", "Environment", "Lab", "Service", "default_home", "lab_of", "lab_path", "load_lab", "read_lab"]
 
@@ -98,6 +98,15 @@ class Lab:
     def environment(self, name: str) -> Environment:
         """Environment by name. Raises SettingsError for a name the lab file lacks."""
         return _entry(self.environments, name, "environment", self.file)
+
+    def require(self, what: str, *profiles: str) -> None:
+        """Refuse what wants profiles that are not installed. Raises LabError with the command that installs them."""
+        missing = [name for name in profiles if name not in self.profiles]
+        if missing:
+            raise LabError(
+                f"{what} needs the profiles {', '.join(missing)}",
+                remedy=f"Run: make install PROFILES={','.join((*self.profiles, *missing))}",
+            )
 
     def secret(self, name: str) -> str:
         """Secret by name, read at call time and never kept, so that no `repr` or dump can show it."""

@@ -14,7 +14,7 @@ from labs import lab_below
 from quintet.catalogue import project
 from quintet.errors import InputError, LabError, ServiceDownError
 from quintet.runs.airflow import TaskState
-from quintet.runs.run import Outcome, Pace, prepare_input, require_profiles, require_quiet, start_and_follow
+from quintet.runs.run import Outcome, Pace, prepare_input, require_quiet, start_and_follow
 from quintet.settings import Lab
 
 # No supervisor listens here; the sockets that asked for it are left to the collector.
@@ -147,10 +147,10 @@ def test_a_closed_port_is_refused_before_anything_is_told(tmp_path: Path) -> Non
 
 def test_a_project_whose_profiles_are_absent_names_the_command(lab: Lab) -> None:
     lakehouse = project("lakehouse")
-    require_profiles(lab, lakehouse)
+    lab.require("project lakehouse", *lakehouse.profiles)
     bare = Lab(**{**vars(lab), "profiles": ("core",)})
     with pytest.raises(LabError, match=r"make install PROFILES=core,lakehouse"):
-        require_profiles(bare, lakehouse)
+        bare.require("project lakehouse", *lakehouse.profiles)
 
 
 def test_tables_are_not_emptied_below_a_run_that_writes_them(lab: Lab, server: AirflowServer) -> None:

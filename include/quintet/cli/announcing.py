@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from quintet.cli.output import AsJson, print_json, say
-from quintet.errors import InputError, LabError
+from quintet.errors import InputError
 from quintet.settings import load_lab
 
 __all__ = ["register"]
@@ -41,12 +41,7 @@ def announce(
             f"project '{project}' takes no announcements; these do: {', '.join(_PROGRAMS)}", param_hint="PROJECT"
         )
     lab = load_lab()
-    missing = [name for name in ("lakehouse", "streaming") if name not in lab.profiles]
-    if missing:
-        raise LabError(
-            f"announcements need the profiles {', '.join(missing)}",
-            remedy=f"Run: make install PROFILES={','.join((*lab.profiles, *missing))}",
-        )
+    lab.require("an announcement", "lakehouse", "streaming")
     folder = input_folder.resolve()
     if not folder.is_dir():
         raise InputError(f"the input folder {folder} does not exist", remedy="Name a folder with input files")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from quintet.cli.output import AsJson, print_facts, print_json, print_table, say
-from quintet.cli.progress import progress
+from quintet.cli.progress import follow
 from quintet.cli.proofs import tell_checks
 from quintet.errors import GateError, LabError
 from quintet.settings import Lab, load_lab
@@ -69,7 +69,6 @@ def run_capture(lab: Lab, work: Work, *, fresh: bool, as_json: bool) -> None:
 
     """
     from quintet.runs import record
-    from quintet.runs import run as runs
 
     _require(lab)
     if fresh:
@@ -80,12 +79,7 @@ def run_capture(lab: Lab, work: Work, *, fresh: bool, as_json: bool) -> None:
     say(f"changing the shop: {work.changes} changes")
     piece = _program(lab, "workload", *work.arguments())
     captured = _program(lab, "proof", "wait")
-    try:
-        with progress() as follow:
-            outcome = runs.start_and_follow(lab, DAG, {}, follow, approve=False)
-    except KeyboardInterrupt:
-        say("no longer followed; a run that was named above goes on in Airflow")
-        raise typer.Exit(130) from None
+    outcome = follow(lab, DAG)
     pieces = [*((record.read(lab, "lakehouse", RECORD) or {}).get("pieces", [])), {**piece, "log": prepared["log"]}]
     facts = {
         "state": outcome.state,
@@ -226,9 +220,4 @@ def _program(lab: Lab, module: str, *arguments: str) -> Any:
 
 
 def _require(lab: Lab) -> None:
-    missing = [name for name in ("lakehouse", "streaming") if name not in lab.profiles]
-    if missing:
-        raise LabError(
-            f"the capture needs the profiles {', '.join(missing)}",
-            remedy=f"Run: make install PROFILES={','.join((*lab.profiles, *missing))}",
-        )
+    lab.require("the capture", "lakehouse", "streaming")

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
+
+import typer
 
 from quintet.cli.output import say
 
 if TYPE_CHECKING:
     from quintet.runs.airflow import TaskState
+    from quintet.runs.run import Outcome
+    from quintet.settings import Lab
 
-__all__ = ["LinesProgress", "LiveProgress", "progress"]
+__all__ = ["LinesProgress", "LiveProgress", "follow", "progress"]
 
 #: States in which a task is over.
 OVER = frozenset({"success", "skipped", "failed", "upstream_failed", "removed"})
@@ -116,6 +120,23 @@ def progress() -> LinesProgress:
     """Give the form that suits where progress goes: the standard error."""
     is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
     return LiveProgress() if is_terminal else LinesProgress()
+
+
+def follow(lab: Lab, dag_id: str, parameters: dict[str, Any] | None = None, *, approve: bool = False) -> Outcome:
+    """Trigger a DAG and show its run until it is over; a person who stops looking (Ctrl-C) leaves it to Airflow.
+
+    Raises:
+        ServiceDownError: Airflow does not answer.
+
+    """
+    from quintet.runs.run import start_and_follow
+
+    try:
+        with progress() as shown:
+            return start_and_follow(lab, dag_id, parameters or {}, shown, approve=approve)
+    except KeyboardInterrupt:
+        say("no longer followed; a run that was named above goes on in Airflow")
+        raise typer.Exit(130) from None
 
 
 def _done(tasks: list[TaskState]) -> int:

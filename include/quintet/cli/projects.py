@@ -12,7 +12,7 @@ import typer
 
 from quintet.cli.capture import Work, run_capture, verify_capture
 from quintet.cli.output import AsJson, print_json, print_table, say
-from quintet.cli.progress import progress
+from quintet.cli.progress import follow
 from quintet.cli.proofs import proof_of, tell_checks
 from quintet.errors import GateError, InputError, LabError, VerifyError
 from quintet.runs.elsewhere import GENERATORS, generate_elsewhere
@@ -105,7 +105,7 @@ def run(
         _require_sources(entry)
         work = Work(changes=changes, seed=seed, rate=rate, large=large)
         return run_capture(lab, work, fresh=fresh, as_json=as_json)
-    runs.require_profiles(lab, entry)
+    lab.require(f"project {project}", *entry.profiles)
     parameters: dict[str, Any] = {"from": first, "to": last, "full_refresh": full_refresh}
     folder = None
     if dag in (None, entry.entry_dag):
@@ -119,12 +119,7 @@ def run(
         runs.require_quiet(lab, entry)
         say("emptying the project's tables")
         runs.reset_project(lab, entry)
-    try:
-        with progress() as follow:
-            outcome = runs.start_and_follow(lab, dag or entry.entry_dag, parameters, follow, approve=yes)
-    except KeyboardInterrupt:
-        say("no longer followed; a run that was named above goes on in Airflow")
-        raise typer.Exit(130) from None
+    outcome = follow(lab, dag or entry.entry_dag, parameters, approve=yes)
     facts: dict[str, Any] = {
         "state": outcome.state,
         "dag_id": outcome.dag_id,

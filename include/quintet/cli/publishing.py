@@ -6,11 +6,10 @@ from typing import Annotated
 
 import typer
 
-from quintet.cli.output import AsJson, print_json, print_table, say
-from quintet.cli.progress import progress
+from quintet.cli.output import AsJson, print_json, print_table
+from quintet.cli.progress import follow
 from quintet.cli.projects import failure
-from quintet.errors import LabError
-from quintet.settings import Lab, load_lab
+from quintet.settings import load_lab
 
 __all__ = ["register"]
 
@@ -37,30 +36,14 @@ def publish(
             f"project '{project}' publishes nothing; these do: {', '.join(_PROJECTS)}", param_hint="PROJECT"
         )
     lab = load_lab()
-    missing = [name for name in ("lakehouse", "objects") if name not in lab.profiles]
-    if missing:
-        raise LabError(
-            f"publications need the profiles {', '.join(missing)}",
-            remedy=f"Run: make install PROFILES={','.join((*lab.profiles, *missing))}",
-        )
+    lab.require("a publication", "lakehouse", "objects")
     dag_id, program = _PROJECTS[project]
     if not only_list:
-        _follow(lab, dag_id)
+        outcome = follow(lab, dag_id)
+        if outcome.state != "success":
+            raise failure(lab, outcome)
     found = run_module(lab, "spark", program)
     if as_json:
         print_json(found)
     else:
         print_table(_COLUMNS, [[entry[name] for name in _COLUMNS] for entry in found])
-
-
-def _follow(lab: Lab, dag_id: str) -> None:
-    from quintet.runs import run as runs
-
-    try:
-        with progress() as follow:
-            outcome = runs.start_and_follow(lab, dag_id, {}, follow, approve=False)
-    except KeyboardInterrupt:
-        say("no longer followed; a run that was named above goes on in Airflow")
-        raise typer.Exit(130) from None
-    if outcome.state != "success":
-        raise failure(lab, outcome)

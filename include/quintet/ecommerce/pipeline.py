@@ -186,17 +186,14 @@ def _tell(lab: Lab, source: str, title: str, detail: str, remedy: str, run_id: s
     if not detail:
         alerts.clear(lab, project=SLUG, sources=[source], run_id=run_id)
     elif not any(told.is_open and told.alert.source == source for told in alerts.read(lab)):
-        alerts.write(
+        alerts.warn(
             lab,
-            alerts.Alert(
-                severity="warning",
-                source=source,
-                project=SLUG,
-                run_id=run_id,
-                title=title,
-                detail=detail,
-                remedy=remedy,
-            ),
+            source=source,
+            project=SLUG,
+            run_id=run_id,
+            title=title,
+            detail=detail,
+            remedy=remedy,
         )
 
 

@@ -212,17 +212,14 @@ def _tell(lab: Lab, topic: Topic, found: Sequence[Received], run_id: str) -> Non
 
 
 def _alert(lab: Lab, source: str, title: str, detail: str, remedy: str, run_id: str) -> None:
-    alerts.write(
+    alerts.warn(
         lab,
-        alerts.Alert(
-            severity="warning",
-            source=source,
-            project=INPUTS_ANNOUNCED.project,
-            run_id=run_id,
-            title=title,
-            detail=detail,
-            remedy=remedy,
-        ),
+        source=source,
+        project=INPUTS_ANNOUNCED.project,
+        run_id=run_id,
+        title=title,
+        detail=detail,
+        remedy=remedy,
     )
 
 

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from quintet import alerts
-from quintet.alerts import Alert
 from quintet.catalogue.lakehouse import SLUG
 from quintet.errors import InputError, QuintetError
 from quintet.lake import ledger
@@ -205,17 +204,14 @@ def _looked_at(lab: Lab, wanted: Feed, paths: list[Path]) -> tuple[list[Path], l
 
 def _warn(lab: Lab, outdated: Sequence[str]) -> None:
     number = len(outdated)
-    alerts.write(
+    alerts.warn(
         lab,
-        Alert(
-            severity="warning",
-            source="ingest",
-            project=SLUG,
-            run_id=os.environ.get("AIRFLOW_CTX_DAG_RUN_ID", ""),
-            title=f"{number} {'file stands' if number == 1 else 'files stand'} in the input as an earlier version",
-            detail="\n".join(f"- {text}" for text in outdated),
-            remedy="To go back to an earlier version send it with a change, such as a blank line at its end",
-        ),
+        source="ingest",
+        project=SLUG,
+        run_id=os.environ.get("AIRFLOW_CTX_DAG_RUN_ID", ""),
+        title=f"{number} {'file stands' if number == 1 else 'files stand'} in the input as an earlier version",
+        detail="\n".join(f"- {text}" for text in outdated),
+        remedy="To go back to an earlier version send it with a change, such as a blank line at its end",
     )
 
 

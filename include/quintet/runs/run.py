@@ -28,7 +28,6 @@ __all__ = [
     "Outcome",
     "Pace",
     "prepare_input",
-    "require_profiles",
     "require_quiet",
     "reset_project",
     "start_and_follow",
@@ -81,16 +80,6 @@ class Outcome:
     def failed(self) -> list[TaskState]:
         """Tasks that failed themselves, not because of another."""
         return [task for task in self.tasks if task.state == "failed"]
-
-
-def require_profiles(lab: Lab, project: Project) -> None:
-    """Refuse a project whose profiles are not installed, with the command that installs them."""
-    missing = [name for name in project.profiles if name not in lab.profiles]
-    if missing:
-        raise LabError(
-            f"project {project.slug} needs the profiles {', '.join(missing)}",
-            remedy=f"Run: make install PROFILES={','.join((*lab.profiles, *missing))}",
-        )
 
 
 def require_quiet(lab: Lab, project: Project) -> None:

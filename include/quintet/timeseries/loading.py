@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from quintet import alerts
-from quintet.alerts import Alert
 from quintet.catalogue.timeseries import SLUG
 from quintet.errors import GateError, InputError, LabError
 from quintet.settings import Lab, load_lab, read_lab
@@ -260,17 +259,14 @@ def _warn(lab: Lab, run_id: str, reports: list[FileReport], place: Path) -> None
     detail = "\n".join(
         f"{report.file}: {report.refused_lines} of {report.lines}, {_first(report)}" for report in reports
     )
-    alerts.write(
+    alerts.warn(
         lab,
-        Alert(
-            severity="warning",
-            source="gate",
-            project=SLUG,
-            run_id=run_id,
-            title=f"{count} lines in {len(reports)} files were left out",
-            detail=detail[:4000],
-            remedy=f"Every one with its number: {place}. Ask the sender; a corrected file is loaded as a new one",
-        ),
+        source="gate",
+        project=SLUG,
+        run_id=run_id,
+        title=f"{count} lines in {len(reports)} files were left out",
+        detail=detail[:4000],
+        remedy=f"Every one with its number: {place}. Ask the sender; a corrected file is loaded as a new one",
     )
 
 

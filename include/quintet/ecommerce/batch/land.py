@@ -70,16 +70,13 @@ def run(*, run_id: str = "", lab_file: str | None = None) -> dict[str, Any]:
     if not landed.dead_letters:
         alerts.clear(lab, project=SLUG, sources=[LANDING], run_id=run_id)
     else:
-        alerts.write(
+        alerts.warn(
             lab,
-            alerts.Alert(
-                severity="warning",
-                source=LANDING,
-                project=SLUG,
-                run_id=run_id,
-                title=f"{landed.dead_letters.total()} records of the shop's topics cannot be read",
-                detail=", ".join(f"{count} x {reason}" for reason, count in sorted(landed.dead_letters.items())),
-                remedy=f"Look: quintet deadletters list {SLUG}",
-            ),
+            source=LANDING,
+            project=SLUG,
+            run_id=run_id,
+            title=f"{landed.dead_letters.total()} records of the shop's topics cannot be read",
+            detail=", ".join(f"{count} x {reason}" for reason, count in sorted(landed.dead_letters.items())),
+            remedy=f"Look: quintet deadletters list {SLUG}",
         )
     return landed.as_json()

@@ -164,17 +164,14 @@ def _tell(lab: Lab, run_id: str, outcomes: Mapping[str, Outcome]) -> None:
         f"({_shown(outcome.wrong)})"
         for name, outcome in wrong.items()
     )
-    alerts.write(
+    alerts.warn(
         lab,
-        alerts.Alert(
-            severity="warning",
-            source=RECONCILE,
-            project=SLUG,
-            run_id=run_id,
-            title="the live figures differed from the batch layer's and were repaired",
-            detail=told,
-            remedy="Was the stream down for long, or deployed anew in between? Its log tells: quintet logs flink",
-        ),
+        source=RECONCILE,
+        project=SLUG,
+        run_id=run_id,
+        title="the live figures differed from the batch layer's and were repaired",
+        detail=told,
+        remedy="Was the stream down for long, or deployed anew in between? Its log tells: quintet logs flink",
     )
 
 

@@ -128,15 +128,12 @@ def tell_dead_letters(*, run_id: str = "") -> dict[str, Any]:
 
 
 def _warn(lab: Lab, title: str, detail: str, remedy: str, run_id: str = "", *, source: str = "capture") -> None:
-    alerts.write(
+    alerts.warn(
         lab,
-        alerts.Alert(
-            severity="warning",
-            source=source,
-            project=SHOP.project,
-            run_id=run_id,
-            title=title,
-            detail=detail,
-            remedy=remedy,
-        ),
+        source=source,
+        project=SHOP.project,
+        run_id=run_id,
+        title=title,
+        detail=detail,
+        remedy=remedy,
     )
