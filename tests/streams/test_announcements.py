@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import uuid
-from collections.abc import Callable, Iterator
-from http.server import ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ pytest.importorskip("confluent_kafka", reason="the streaming environment has it"
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
-from kafka_server import kafka_server
 from labs import lab_below
 from quintet import alerts
 from quintet.catalogue import Topic
@@ -28,35 +26,12 @@ from quintet.settings import Lab
 from quintet.streams.deadletters import letters, replay
 from quintet.streams.registry import HEAD
 from registry_server import Answers
-from serving import serving
 
 Send = Callable[..., dict[str, Any]]
 
 
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with kafka_server(tmp_path_factory.mktemp("kafka")) as found:
-        yield found
-
-
 @pytest.fixture
-def lab(tmp_path: Path, servers: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    monkeypatch.setattr(Answers, "schemas", [])
-    monkeypatch.setattr(Answers, "rules", {})
-    monkeypatch.setattr(Answers, "is_well", True)
-    kafka = {"security_protocol": "PLAINTEXT", "mechanism": "PLAIN", "user": "quintet", "admin": "quintet"}
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    with serving(server):
-        doors = {"kafka": int(servers.rpartition(":")[2]), "registry": server.server_port}
-        found = lab_below(
-            tmp_path / "lab", more_doors=doors, options={"kafka": kafka}, secrets={"kafka_quintet": "none"}
-        )
-        monkeypatch.setenv("QUINTET_LAB", str(found.file))
-        yield found
-
-
-@pytest.fixture
-def topic(lab: Lab) -> Topic:
+def topic(kafka_lab: Lab) -> Topic:
     found = dataclasses.replace(INPUTS_ANNOUNCED, name=f"lakehouse.{uuid.uuid4().hex[:8]}.announced")
     assert announced.prepare(topic=found) == {"changed": True}
     return found
@@ -158,7 +133,7 @@ def test_the_same_folder_is_the_same_announcement_until_its_files_change_or_it_i
 
 
 def test_what_cannot_be_read_is_a_dead_letter_with_an_alert_and_the_others_go_on(
-    lab: Lab, send: Send, put: Callable[[bytes | None], None], topic: Topic, tmp_path: Path
+    kafka_lab: Lab, send: Send, put: Callable[[bytes | None], None], topic: Topic, tmp_path: Path
 ) -> None:
     put(b"{}")
     put(None)
@@ -166,14 +141,14 @@ def test_what_cannot_be_read_is_a_dead_letter_with_an_alert_and_the_others_go_on
     send(folder_of(tmp_path / "in", "a.csv"))
     found = announced.read(topic=topic)
     assert verdicts(found) == ["unreadable", "unreadable", "unreadable", "start"]
-    assert [letter.reason for letter in letters(lab, [topic])] == ["malformed", "empty", "unknown-schema"]
-    (told,) = alerts.read(lab)
+    assert [letter.reason for letter in letters(kafka_lab, [topic])] == ["malformed", "empty", "unknown-schema"]
+    (told,) = alerts.read(kafka_lab)
     assert told.alert.title == f"records of {topic.name} cannot be read"
     assert f"{topic.name}/0/2: unknown-schema" in told.alert.detail
     announced.read(topic=topic)
-    assert len(letters(lab, [topic])) == 3, "read twice, kept once"
+    assert len(letters(kafka_lab, [topic])) == 3, "read twice, kept once"
     announced.settle(received=found, topic=topic)
-    assert replay(lab, topic, [f"{topic.name}/0/0"]) == 1
+    assert replay(kafka_lab, topic, [f"{topic.name}/0/0"]) == 1
     (back,) = announced.read(topic=topic)
     assert back["verdict"] == "unreadable", "it was sent again and is as bad as before"
     announced.settle(received=[back], topic=topic)
@@ -210,11 +185,11 @@ def stranger(**changed: Any) -> bytes:
     ],
 )
 def test_a_record_below_the_contract_is_put_aside_with_the_reason(
-    lab: Lab, put: Callable[[bytes | None], None], topic: Topic, changed: dict[str, Any], reason: str
+    kafka_lab: Lab, put: Callable[[bytes | None], None], topic: Topic, changed: dict[str, Any], reason: str
 ) -> None:
     put(stranger(**changed))
     assert verdicts(announced.read(topic=topic)) == ["unreadable"]
-    assert [letter.reason for letter in letters(lab, [topic])] == [reason]
+    assert [letter.reason for letter in letters(kafka_lab, [topic])] == [reason]
 
 
 @pytest.mark.parametrize(
@@ -228,7 +203,7 @@ def test_a_record_below_the_contract_is_put_aside_with_the_reason(
     ],
 )
 def test_a_folder_that_cannot_be_taken_is_told_with_its_sender(
-    lab: Lab, put: Callable[[bytes | None], None], topic: Topic, folder: str, fault: str
+    kafka_lab: Lab, put: Callable[[bytes | None], None], topic: Topic, folder: str, fault: str
 ) -> None:
     put(stranger(folder=folder, sender="bob {{ x }}"))
     (found,) = announced.read(topic=topic)
@@ -237,20 +212,22 @@ def test_a_folder_that_cannot_be_taken_is_told_with_its_sender(
     assert not set("{}") & set(json.dumps({**found, "fault": ""})[1:-1])
     with pytest.raises(InputError, match=r"announced by bob \?\? x \?\? at 1970-01-01T00:00:00.*--again"):
         announced.refuse(**{name: found[name] for name in ("folder", "sender", "announced_at", "fault")})
-    assert [told.is_open for told in alerts.read(lab)] == [True]
+    assert [told.is_open for told in alerts.read(kafka_lab)] == [True]
 
 
-def test_the_alert_about_a_folder_ends_when_it_is_taken(lab: Lab, send: Send, topic: Topic, tmp_path: Path) -> None:
+def test_the_alert_about_a_folder_ends_when_it_is_taken(
+    kafka_lab: Lab, send: Send, topic: Topic, tmp_path: Path
+) -> None:
     folder = folder_of(tmp_path / "in", "a.csv")
     with pytest.raises(InputError):
         announced.refuse(folder=str(folder), sender="ann", announced_at="now", fault="it is empty", run_id="r1")
     send(folder)
     announced.read(topic=topic, run_id="r2")
-    assert [told.is_open for told in alerts.read(lab)] == [False]
+    assert [told.is_open for told in alerts.read(kafka_lab)] == [False]
 
 
 def test_a_folder_without_files_is_not_announced(
-    lab: Lab, topic: Topic, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    kafka_lab: Lab, topic: Topic, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "holds no *.csv" in announce(folder_of(tmp_path / "in"), "ann", topic=topic)["fault"]
     assert main(["--input", str(tmp_path / "absent"), "--sender", "ann"]) == 0
@@ -259,7 +236,7 @@ def test_a_folder_without_files_is_not_announced(
 
 
 def test_while_the_registry_is_down_nothing_is_read_nor_put_aside(
-    lab: Lab, send: Send, topic: Topic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kafka_lab: Lab, send: Send, topic: Topic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send(folder_of(tmp_path / "in", "a.csv"))
     monkeypatch.setattr("quintet.streams.registry.PAUSE", 0.0)
@@ -268,16 +245,16 @@ def test_while_the_registry_is_down_nothing_is_read_nor_put_aside(
         announced.read(topic=topic)
     monkeypatch.setattr(Answers, "is_well", True)
     assert verdicts(announced.read(topic=topic)) == ["start"]
-    assert letters(lab, [topic]) == []
+    assert letters(kafka_lab, [topic]) == []
 
 
 def test_a_broker_that_is_away_is_named(
-    tmp_path: Path, lab: Lab, topic: Topic, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, kafka_lab: Lab, topic: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     away = lab_below(
         tmp_path / "away",
         more_doors={"kafka": 1, "registry": 1},
-        options={"kafka": lab.options["kafka"]},
+        options={"kafka": kafka_lab.options["kafka"]},
         secrets={"kafka_quintet": "none"},
     )
     monkeypatch.setenv("QUINTET_LAB", str(away.file))

@@ -19,7 +19,7 @@ import fastavro
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from kafka_server import jars_of, kafka_server
+from kafka_server import jars_of
 from labs import lab_below
 from paths import ROOT
 from quintet.catalogue import Cleanup, Topic
@@ -97,12 +97,6 @@ class Answers(JsonHandler):
             self.say(200, {"schema": json.dumps(known[path])})
         else:
             self.say(404, {"error_code": 40403, "message": "not found"})
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with kafka_server(tmp_path_factory.mktemp("kafka")) as found:
-        yield found
 
 
 @pytest.fixture

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from http.server import ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +12,6 @@ import pytest
 pytest.importorskip("confluent_kafka", reason="the streaming environment has it")
 from confluent_kafka import Consumer
 
-from kafka_server import kafka_server
-from labs import lab_below
 from quintet.catalogue import Topic
 from quintet.catalogue.published import GOLD_PUBLISHED
 from quintet.cdc.landing import judge_by
@@ -27,7 +22,6 @@ from quintet.settings import Lab
 from quintet.streams.errors import RegistryError
 from quintet.streams.registry import Registry
 from registry_server import Answers
-from serving import serving
 
 PUBLICATION = {
     "table": "gold_lakehouse.revenue_daily",
@@ -42,35 +36,14 @@ PUBLICATION = {
 }
 
 
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with kafka_server(tmp_path_factory.mktemp("kafka")) as found:
-        yield found
-
-
-@pytest.fixture
-def lab(tmp_path: Path, servers: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    monkeypatch.setattr(Answers, "schemas", [])
-    monkeypatch.setattr(Answers, "rules", {})
-    monkeypatch.setattr(Answers, "is_well", True)
-    kafka = {"security_protocol": "PLAINTEXT", "mechanism": "PLAIN", "user": "quintet", "admin": "quintet"}
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    with serving(server):
-        doors = {"kafka": int(servers.rpartition(":")[2]), "registry": server.server_port}
-        secrets = {"kafka_quintet": "none"}
-        found = lab_below(tmp_path / "lab", more_doors=doors, options={"kafka": kafka}, secrets=secrets)
-        monkeypatch.setenv("QUINTET_LAB", str(found.file))
-        yield found
-
-
 @pytest.fixture
 def topic() -> Topic:
     return dataclasses.replace(GOLD_PUBLISHED, name=f"lakehouse.{uuid.uuid4().hex[:8]}.published")
 
 
-def records(lab: Lab, servers: str, topic: Topic, count: int) -> list[dict[str, Any]]:
+def records(kafka_lab: Lab, servers: str, topic: Topic, count: int) -> list[dict[str, Any]]:
     """So many records of the topic."""
-    decoder = Decoder(Registry.of(lab), judge_by(read_contracts()))
+    decoder = Decoder(Registry.of(kafka_lab), judge_by(read_contracts()))
     settings = {"bootstrap.servers": servers, "group.id": topic.name, "auto.offset.reset": "earliest"}
     consumer = Consumer(settings)
     consumer.subscribe([topic.name])
@@ -82,13 +55,13 @@ def records(lab: Lab, servers: str, topic: Topic, count: int) -> list[dict[str, 
 
 
 def test_a_publication_is_a_record_that_keeps_its_contract_and_is_told_once(
-    lab: Lab, servers: str, topic: Topic
+    kafka_lab: Lab, servers: str, topic: Topic
 ) -> None:
     assert tell(publication=PUBLICATION, topic=topic)["changed"]
     assert not tell(publication=PUBLICATION, topic=topic)["changed"]
     later = {**PUBLICATION, "publication_id": "gold_lakehouse.revenue_daily@2-0b"}
     assert tell(publication=later, topic=topic)["changed"]
-    found = records(lab, servers, topic, 2)
+    found = records(kafka_lab, servers, topic, 2)
     assert [record["publication_id"] for record in found] == [PUBLICATION["publication_id"], later["publication_id"]]
     assert {name: found[0][name] for name in ("table", "location", "row_count", "object_count")} == {
         name: PUBLICATION[name] for name in ("table", "location", "row_count", "object_count")
@@ -96,10 +69,10 @@ def test_a_publication_is_a_record_that_keeps_its_contract_and_is_told_once(
     assert found[0]["published_at"] == datetime(2026, 11, 22, 7, tzinfo=UTC)
 
 
-def test_what_could_not_be_told_is_told_by_the_next_run(lab: Lab, servers: str, topic: Topic) -> None:
+def test_what_could_not_be_told_is_told_by_the_next_run(kafka_lab: Lab, servers: str, topic: Topic) -> None:
     Answers.is_well = False
     with pytest.raises(RegistryError, match="out of order"):
         tell(publication=PUBLICATION, topic=topic)
     Answers.is_well = True
     assert tell(publication=PUBLICATION, topic=topic)["changed"]
-    assert len(records(lab, servers, topic, 1)) == 1
+    assert len(records(kafka_lab, servers, topic, 1)) == 1
