@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from quintet.catalogue.ecommerce import EVENT_TOPICS
-from quintet.ecommerce.ending import closes_at, fields
+from quintet.ecommerce.ending import fields
 from quintet.ecommerce.tables import ARRIVED, event_schema
 from quintet.streams.batchproducer import Form
 from quintet.streams.errors import TopicError
@@ -35,14 +35,13 @@ def marks(forms: Mapping[str, Form], at_ms: int) -> dict[str, bytes]:
     return found
 
 
-def close(producer: Any, forms: Mapping[str, Form], last_ms: int) -> int:
-    """Send them behind the last record, one a partition, by a plain producer of Kafka; how many.
+def close(producer: Any, forms: Mapping[str, Form], at_ms: int) -> int:
+    """Send them, one a partition, by a plain producer of Kafka; how many. Their time is `closes_at` of the last record.
 
     Raises:
         TopicError: one was not written.
 
     """
-    at_ms = closes_at(last_ms)
     failed: list[Any] = []
 
     def told(error: Any, _message: Any) -> None:

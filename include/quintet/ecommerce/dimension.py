@@ -23,7 +23,7 @@ from quintet.streams.clients import client_settings
 from quintet.streams.registry import Registry
 from quintet.streams.schemas import value_schema
 
-__all__ = ["END", "announce", "versions"]
+__all__ = ["END", "announce", "announce_end", "versions"]
 
 #: From when on the last record holds: no version of an input is newer.
 END = datetime(2100, 1, 1, tzinfo=UTC)
@@ -58,9 +58,18 @@ def announce(lab: Lab, folder: Path) -> int:
         TopicError: a record was not written.
 
     """
+    return _send(lab, versions(folder), _end())
+
+
+def announce_end(lab: Lab) -> int:
+    """Say again that there is no version beyond, as `announce` does at last; raises as it."""
+    return _send(lab, _end())
+
+
+def _send(lab: Lab, *parts: pa.Table) -> int:
     form = Form.of(PRODUCT_VERSIONS, Registry.of(lab).register)
     producer = BatchProducer(client_settings(lab), {PRODUCT_VERSIONS.name: form})
-    for part in (versions(folder), _end()):
+    for part in parts:
         for batch in part.to_batches(max_chunksize=20_000):
             table = pa.Table.from_batches([batch])
             # The record's own time is that of its announcement: a broker takes none that lies ahead.

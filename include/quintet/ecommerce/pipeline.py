@@ -19,10 +19,12 @@ from quintet.catalogue.ecommerce import ECOMMERCE_TOPICS, EVENT_TOPICS, SLUG
 from quintet.contracts import read_contracts
 from quintet.ecommerce import serving
 from quintet.ecommerce.closing import close
-from quintet.ecommerce.dimension import announce
+from quintet.ecommerce.definitions import LATENESS_MS, MINUTE_MS
+from quintet.ecommerce.dimension import announce, announce_end
+from quintet.ecommerce.ending import closes_at
 from quintet.ecommerce.progress import Progress, wait_until_through
 from quintet.ecommerce.sending import Pace, ahead, batches_of_files, rows_of, send
-from quintet.ecommerce.sent import EMPTIED, RECORD, SENDING, SENT
+from quintet.ecommerce.sent import EMPTIED, RECORD, SENDING, SENT, ends_sent
 from quintet.ecommerce.tables import EVENTS
 from quintet.errors import InputError
 from quintet.runs import record
@@ -82,7 +84,7 @@ def check_input(*, input_dir: str) -> dict[str, Any]:
 
 
 def send_input(*, input_dir: str, checked: dict[str, Any]) -> dict[str, Any]:
-    """Send versions of the products, every record, and the end of the input; {"sent", "versions", "marks", "seconds"}.
+    """Send versions of the products, every record, and the end of the input; {"sent", "versions", "marks", …}.
 
     Raises:
         InputError: there is no input.
@@ -104,8 +106,9 @@ def send_input(*, input_dir: str, checked: dict[str, Any]) -> dict[str, Any]:
     seen = _Seen()
     made = ahead((rows_of(producer.forms, batch) for batch in batches_of_files(folder)), DEPTH)
     entry["sent"] = send(producer, stranger, seen.through(made), Pace(0, speed=0))
-    entry["marks"] = close(stranger, producer.forms, seen.last_ms)
-    entry |= {"seconds": round(time.monotonic() - began, 1), "state": SENT}
+    closes_ms = closes_at(seen.last_ms)
+    entry["marks"] = close(stranger, producer.forms, closes_ms)
+    entry |= {"seconds": round(time.monotonic() - began, 1), "closes_ms": closes_ms, "ends": 1, "state": SENT}
     record.write(lab, SLUG, RECORD, entry)
     return entry
 
@@ -117,7 +120,15 @@ def wait_for_streams(*, minutes: float = 60.0) -> dict[str, Any]:
         StreamsBehindError: they have not within that time; the message says how far they are.
 
     """
-    return wait_until_through(load_lab(), seconds=minutes * 60, tell=_say)
+    lab = load_lab()
+    closes_ms = (record.read(lab, SLUG, RECORD) or {}).get("closes_ms")
+    if closes_ms is None:
+        raise InputError("no input was sent whole", remedy=_EMPTY_FIRST)
+    # Whatever began before the end is over a minute before it, by a clock that is as late as a record may be.
+    over_ms = closes_ms - LATENESS_MS - MINUTE_MS
+    return wait_until_through(
+        lab, over_ms=over_ms, seconds=minutes * 60, tell=_say, end_again=lambda: _end_again(lab, closes_ms)
+    )
 
 
 def tell_refused(*, run_id: str = "") -> dict[str, Any]:
@@ -159,6 +170,18 @@ def tell_refused(*, run_id: str = "") -> dict[str, Any]:
     return {"waiting": dict(sorted(waiting.items())), "broken": bad}
 
 
+def _end_again(lab: Lab, closes_ms: int) -> None:
+    from confluent_kafka import Producer
+
+    _say("a stream was started anew and does not know the time: the end of the input is sent again")
+    producer = BatchProducer.of(lab, EVENT_TOPICS.values(), read_contracts())
+    entry = record.read(lab, SLUG, RECORD) or {}
+    # Noted first: one that is noted and not there is seen by the proof, and is no record that nobody knows of.
+    record.write(lab, SLUG, RECORD, {**entry, "ends": ends_sent(lab) + 1})
+    announce_end(lab)
+    close(Producer({**client_settings(lab), "enable.idempotence": True}), producer.forms, closes_ms)
+
+
 class _Seen:
     """Notes the newest time that goes through."""
 
@@ -197,6 +220,6 @@ def _tell(lab: Lab, source: str, title: str, detail: str, remedy: str, run_id: s
         )
 
 
-def _say(progress: Progress) -> None:
+def _say(progress: Progress | str) -> None:
     sys.stdout.write(f"{progress}\n")
     sys.stdout.flush()

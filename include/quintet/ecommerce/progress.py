@@ -1,14 +1,17 @@
 """How far the streams are with what is in the topics, and waiting for their end.
 
-A stream is through when its places in the topics are at their ends and two checkpoints have come since: the first holds
-what the last records led to, the second shows that it was published.
+A stream is through when its places in the topics are at their ends, its time is past all that the input began, and two
+checkpoints have come since: the first holds what the last records led to, the second shows that it was published.
+
+Flink keeps no watermark: a stream that is started anew at the end of its topics does not know the time, and tells
+nothing that waits for one. The end of the input is sent to it again then.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,23 +37,34 @@ JOBS: Mapping[str, tuple[Topic, ...]] = {
 CHECKPOINTS = 2
 #: Seconds between two looks, and for one answer.
 EVERY, ANSWER = 2.0, 20
+#: Seconds until a stream that has read everything is told the end again; Flink's figures may be 10 s old.
+PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
 class Progress:
-    """One job at one moment: records behind the ends of its topics, completed checkpoints, its state in Flink."""
+    """One job at one moment: records behind the ends of its topics, completed checkpoints, its state in Flink.
+
+    `restored`: starts from a checkpoint; `time_ms`: the time that all of its parts have reached, None: not asked for.
+    """
 
     job: str
     state: str
     left: int
     checkpoints: int
+    restored: int = 0
+    time_ms: int | None = None
 
     def __str__(self) -> str:
         return f"{self.job} is {self.state}, {self.left} records to go, {self.checkpoints} checkpoints"
 
+    def is_at_end(self, over_ms: int) -> bool:
+        """Whether it has read everything and knows that this moment is past."""
+        return self.state == "RUNNING" and self.left == 0 and self.time_ms is not None and self.time_ms >= over_ms
+
 
 def progress(lab: Lab) -> list[Progress]:
-    """Every job of the project; one that Flink does not know is ABSENT.
+    """Every job of the project; one that Flink does not know is ABSENT. The time is asked of those at the end only.
 
     Raises:
         ServiceDownError: Flink or Kafka does not answer.
@@ -60,37 +74,54 @@ def progress(lab: Lab) -> list[Progress]:
     found = []
     for job, topics in JOBS.items():
         entry = jobs.get(f"{SLUG}/{job}")
-        count = 0 if entry is None else _asked(lab, f"/jobs/{entry['jid']}/checkpoints")["counts"]["completed"]
         left = _left(lab, f"{SLUG}-{job.replace('_', '-')}", topics)
-        found.append(Progress(job, "ABSENT" if entry is None else "RUNNING", left, count))
+        if entry is None:
+            found.append(Progress(job, "ABSENT", left, 0))
+            continue
+        counts = _asked(lab, f"/jobs/{entry['jid']}/checkpoints")["counts"]
+        time_ms = None if left else min(_watermarks(lab, entry["jid"]), default=None)
+        found.append(Progress(job, "RUNNING", left, counts["completed"], counts["restored"], time_ms))
     return found
 
 
-def wait_until_through(lab: Lab, *, seconds: float, tell: Callable[[Progress], None]) -> dict[str, Any]:
-    """Wait for both; `tell` is called with what has changed.
+def wait_until_through(
+    lab: Lab, *, over_ms: int, seconds: float, tell: Callable[[Progress], None], end_again: Callable[[], None]
+) -> dict[str, Any]:
+    """Wait for both, until their time has reached `over_ms`; `tell` is called with what has changed.
+
+    A stream that has read everything and does not know the time has `end_again` called, once a minute at most.
 
     Raises:
         StreamsBehindError: they are not through in time.
 
     """
-    began = time.monotonic()
-    at_end: dict[str, int] = {}
+    began = ended = time.monotonic()
+    at_end: dict[str, Progress] = {}
     told: dict[str, Progress] = {}
     while True:
         try:
             for now in progress(lab):
+                first = at_end.setdefault(now.job, now)
+                if not now.is_at_end(over_ms):
+                    del at_end[now.job]
+                elif now.restored != first.restored or now.checkpoints < first.checkpoints:
+                    at_end[now.job] = now  # it was started anew
                 if now.left or now.state != "RUNNING":
-                    at_end.pop(now.job, None)
-                elif now.checkpoints < at_end.setdefault(now.job, now.checkpoints):
-                    at_end[now.job] = now.checkpoints  # it was started anew
-                if told.get(now.job) != now:
+                    ended = time.monotonic()
+                if str(told.get(now.job)) != str(now):
                     tell(now)
                 told[now.job] = now
         except ServiceDownError:
             at_end.clear()
+            ended = time.monotonic()
         waited = time.monotonic() - began
-        if all(job in at_end and told[job].checkpoints >= at_end[job] + CHECKPOINTS for job in JOBS):
+        if all(job in at_end and told[job].checkpoints >= at_end[job].checkpoints + CHECKPOINTS for job in JOBS):
             return {"seconds": round(waited, 1), "jobs": [str(told[job]) for job in JOBS]}
+        if len(at_end) == len(JOBS):
+            ended = time.monotonic()
+        elif time.monotonic() - ended > PATIENCE:
+            end_again()
+            ended = time.monotonic()
         if waited > seconds:
             raise StreamsBehindError(
                 f"the streams are not through after {waited:.0f} s: {'; '.join(map(str, told.values()))}",
@@ -125,6 +156,13 @@ def _left(lab: Lab, group: str, topics: tuple[Topic, ...]) -> int:
         raise _silent(lab, error) from error
     # A place that is not known yet is a negative number.
     return sum(max(0, high - max(low, known.get(place, -1))) for place, (low, high) in wanted.items())
+
+
+def _watermarks(lab: Lab, job_id: str) -> Iterator[int]:
+    """Of every part of every operator that hears of time; at first there is none, or the smallest number."""
+    for vertex in _asked(lab, f"/jobs/{job_id}")["vertices"]:
+        for part in _asked(lab, f"/jobs/{job_id}/vertices/{vertex['id']}/watermarks"):
+            yield int(part["value"])
 
 
 def _silent(lab: Lab, error: Exception) -> ServiceDownError:

@@ -25,6 +25,7 @@ from quintet.ecommerce.batch import proof as batch
 from quintet.ecommerce.compared import Row, compared, same
 from quintet.ecommerce.definitions import INVALID, KINDS
 from quintet.ecommerce.progress import ends
+from quintet.ecommerce.sent import ends_sent
 from quintet.ecommerce.truth import FILE_NAME, FOLDER, SPEED, Truth
 from quintet.errors import ServiceDownError
 from quintet.lake.trino import connect, query
@@ -48,7 +49,8 @@ def checks(lab: Lab, folder: Path) -> Iterator[Check]:
 
     """
     truth = Truth.read(folder / FILE_NAME)
-    yield from _records(lab, folder, truth)
+    times = ends_sent(lab)
+    yield from _records(lab, folder, truth, times)
     yield from _served(lab, folder)
     connection = connect(lab)
 
@@ -56,8 +58,8 @@ def checks(lab: Lab, folder: Path) -> Iterator[Check]:
         return query(connection, statement)
 
     try:
-        yield from _lake(ask, folder, truth)
-        yield from batch.checks(ask, batch.Known.of(folder, truth))
+        yield from _lake(ask, folder, truth, times)
+        yield from batch.checks(ask, batch.Known.of(folder, truth, ends=times))
     finally:
         connection.close()
 
@@ -68,7 +70,7 @@ def main(words: list[str]) -> int:
     return tell(lambda: [check.as_json() for check in checks(load_lab(), Path(folder))])
 
 
-def _records(lab: Lab, folder: Path, truth: Truth) -> Iterator[Check]:
+def _records(lab: Lab, folder: Path, truth: Truth, times: int) -> Iterator[Check]:
     """Where every record went."""
     strange, repeated = recount.malformed(folder), recount.repetitions(folder)
     there: dict[str, int] = {}
@@ -87,8 +89,8 @@ def _records(lab: Lab, folder: Path, truth: Truth) -> Iterator[Check]:
     handled = {kind: tuple(map(int, counts)) for kind, *counts in serving.rows(lab, statement)}
     for kind in KINDS:
         topic, known = EVENT_TOPICS[kind], truth.records[kind]
-        # The end of an input is a broken record in each partition.
-        marks = topic.partitions
+        # The end of an input is a broken record in each partition, each time that it was sent.
+        marks = times * topic.partitions
         records, broken, late, taken = handled.get(kind, (0, 0, 0, 0))
         name = topic.name
         yield same(f"{kind}: records that are no events", strange.get(name, 0), dead.get(name, 0))
@@ -124,7 +126,7 @@ def _served(lab: Lab, folder: Path) -> Iterator[Check]:
     yield compared("stock", _truth(folder, "stock"), list(stock.items()), f"{_LIVE}.stock")
 
 
-def _lake(ask: Callable[[str], list[list[Any]]], folder: Path, truth: Truth) -> Iterator[Check]:
+def _lake(ask: Callable[[str], list[list[Any]]], folder: Path, truth: Truth, times: int) -> Iterator[Check]:
     """What lies in Iceberg."""
     names = ", ".join(_names(folder, "sessions"))
     table = f"{_SILVER}.sessions"
@@ -140,7 +142,7 @@ def _lake(ask: Callable[[str], list[list[Any]]], folder: Path, truth: Truth) -> 
         yield same(f"{kind}: events in the lake", f"{count} rows, {count} distinct", events.get(kind, "none"))
     table = f"{_SILVER}.live_events__quarantine"
     statement = f"select kind, reason, count(*) from {table} group by kind, reason"
-    yield compared("quarantine", list(_quarantine(truth.broken)), ask(statement), table)
+    yield compared("quarantine", list(_quarantine(truth.broken, times)), ask(statement), table)
     table = f"{_SILVER}.priced_order_lines"
     lines = ask(
         "select order_id, line_number, user_id, product_id, quantity, unit_price, category, brand, list_price, "
@@ -149,12 +151,12 @@ def _lake(ask: Callable[[str], list[list[Any]]], folder: Path, truth: Truth) -> 
     yield compared("order lines with the product of their moment", recount.priced_lines(folder), lines, table)
 
 
-def _quarantine(broken: Mapping[str, Mapping[str, int]]) -> Iterator[Row]:
-    """Records by kind and broken rule, with the ends of the input."""
+def _quarantine(broken: Mapping[str, Mapping[str, int]], times: int) -> Iterator[Row]:
+    """Records by kind and broken rule, with the ends of the input, which were sent so many times."""
     for kind in KINDS:
         first = next(iter(INVALID[kind]))
         counts = dict(broken[kind])
-        counts[first] = counts.get(first, 0) + EVENT_TOPICS[kind].partitions
+        counts[first] = counts.get(first, 0) + times * EVENT_TOPICS[kind].partitions
         yield from ((kind, reason, count) for reason, count in counts.items())
 
 

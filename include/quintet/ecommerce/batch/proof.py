@@ -43,7 +43,10 @@ _SESSION = ", ".join(column.name for column in SESSIONS.columns)
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of an input; `minutes` and `sessions` are the truth's, of both views."""
+    """What is known of an input; `minutes` and `sessions` are the truth's, of both views.
+
+    Its end was sent `ends` times: a broken record in each partition.
+    """
 
     truth: Truth
     minutes: list[dict[str, Any]]
@@ -51,9 +54,10 @@ class Known:
     settled_until: datetime
     counted: Counted
     gold: Star
+    ends: int = 1
 
     @classmethod
-    def of(cls, folder: Path, truth: Truth) -> Known:
+    def of(cls, folder: Path, truth: Truth, *, ends: int = 1) -> Known:
         """Read the truth of an input and count its files.
 
         Raises:
@@ -63,7 +67,7 @@ class Known:
         minutes, sessions = (_truth(folder, name) for name in ("minute_kpis", "sessions"))
         counted = count(folder)
         gold = star(folder, counted, [row for row in sessions if row["view"] == BATCH])
-        return cls(truth, minutes, sessions, _settled_until(folder), counted, gold)
+        return cls(truth, minutes, sessions, _settled_until(folder), counted, gold, ends)
 
 
 def checks(ask: Ask, known: Known) -> Iterator[Check]:
@@ -74,8 +78,8 @@ def checks(ask: Ask, known: Known) -> Iterator[Check]:
 
     """
     look = _Look(ask)
-    yield from _bronze(look, known.truth)
-    yield from _conserved(look, known.truth)
+    yield from _bronze(look, known)
+    yield from _conserved(look, known)
     yield from _silver(look, known.counted)
     yield from _figures(look, known)
     yield from _dimensions(look, known.gold)
@@ -114,9 +118,9 @@ class _Look:
             yield same(f"{kind}: {name}", _told(expected[kind]), _told(found.get(kind, ())), table)
 
 
-def _bronze(look: _Look, truth: Truth) -> Iterator[Check]:
+def _bronze(look: _Look, known: Known) -> Iterator[Check]:
     """Every record that can be read has landed once, with the ends of the input."""
-    wanted = {kind: _with_marks(kind, truth.records[kind]["records"]) for kind in KINDS}
+    wanted = {kind: known.truth.records[kind]["records"] + _marks(kind, known.ends) for kind in KINDS}
     statement = (
         "select l.kind, count(*), count(distinct cast(l.topic_partition as varchar) || '/' || "
         f"cast(l.topic_offset as varchar)) from {_KEPT} group by 1"
@@ -125,13 +129,13 @@ def _bronze(look: _Look, truth: Truth) -> Iterator[Check]:
     yield from look.by_kind("records that landed, distinct places", pairs, statement, LOG)
 
 
-def _conserved(look: _Look, truth: Truth) -> Iterator[Check]:
+def _conserved(look: _Look, known: Known) -> Iterator[Check]:
     """What became of them."""
     wanted: dict[str, Row] = {}
     for kind in KINDS:
-        known = truth.records[kind]
-        records, broken = (_with_marks(kind, known[name]) for name in ("records", "broken"))
-        wanted[kind] = (records, broken, known["duplicates"], known["batch_events"], known["late"])
+        counts, marks = known.truth.records[kind], _marks(kind, known.ends)
+        records, broken = (counts[name] + marks for name in ("records", "broken"))
+        wanted[kind] = (records, broken, counts["duplicates"], counts["batch_events"], counts["late"])
     table = f"{SILVER}.day_balance"
     statement = (
         "select kind, sum(records) - sum(withdrawn), sum(broken), sum(duplicates), sum(events), sum(late) "
@@ -141,9 +145,9 @@ def _conserved(look: _Look, truth: Truth) -> Iterator[Check]:
     reasons = []
     for kind in KINDS:
         # The end of an input breaks every rule of its kind, in each partition.
-        ends = {",".join(INVALID[kind]): EVENT_TOPICS[kind].partitions}
-        names = truth.broken[kind].keys() | ends.keys()
-        reasons += [(kind, name, truth.broken[kind].get(name, 0) + ends.get(name, 0)) for name in names]
+        ends = {",".join(INVALID[kind]): _marks(kind, known.ends)}
+        broken_by = known.truth.broken[kind]
+        reasons += [(kind, name, broken_by.get(name, 0) + ends.get(name, 0)) for name in broken_by.keys() | ends.keys()]
     rest = "where status = 'open' group by 1, 2"
     yield look.rows(
         "quarantine by kind and rule", reasons, "kind, reasons, count(*)", f"{SILVER}.event_log__quarantine", rest
@@ -286,8 +290,8 @@ def _settled_until(folder: Path) -> datetime:
     return datetime.fromtimestamp(prompt_ms // MINUTE_MS * MINUTE_MS / 1000, UTC)
 
 
-def _with_marks(kind: str, records: int) -> int:
-    return records + EVENT_TOPICS[kind].partitions
+def _marks(kind: str, ends: int) -> int:
+    return ends * EVENT_TOPICS[kind].partitions
 
 
 def _truth(folder: Path, table: str) -> list[dict[str, Any]]:
