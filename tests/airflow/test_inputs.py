@@ -18,6 +18,7 @@ from kafka_server import kafka_server
 from labs import lab_below
 from paths import ROOT
 from quintet.airflow import inputs
+from quintet.airflow.defaults import NO_LAST_TIME
 from quintet.airflow.secrets import KAFKA_BELL, LabSecretsBackend
 from quintet.catalogue.inputs import INPUTS_ANNOUNCED
 from quintet.settings import Lab
@@ -70,7 +71,7 @@ def test_a_lab_with_kafka_listens_and_looks_from_time_to_time(streaming: Lab) ->
     schedule = inputs.announcements(streaming)
     assert schedule is not None
     assert schedule.timetable.expression == inputs.MISSED
-    assert schedule.timetable.run_immediately is False
+    assert schedule.timetable.run_immediately == NO_LAST_TIME
     path, arguments = trigger_of(streaming).serialize()
     assert path == "airflow.providers.apache.kafka.triggers.await_message.AwaitMessageTrigger"
     assert arguments["topics"] == [INPUTS_ANNOUNCED.name]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_home import MODELS, SNAPSHOT
+from quintet.airflow.defaults import NO_LAST_TIME
 
 pytestmark = pytest.mark.airflow
 
@@ -253,7 +254,7 @@ def test_switching_a_scheduled_dag_on_starts_no_run_for_the_past(dags: dict[str,
     }
     for dag in scheduled:
         assert dag.is_paused_upon_creation is True
-        assert dag.timetable.run_immediately is False
+        assert dag.timetable.run_immediately == NO_LAST_TIME
 
 
 def test_blocks_are_merged_after_points_came_and_moved_after_they_are_in_order(dags: dict[str, Any]) -> None:

@@ -33,6 +33,7 @@ from quintet.settings import Lab, load_lab
 from quintet.streams.clients import bulk_reader_settings, servers
 from quintet.streams.deadletters import DeadLetters
 from quintet.streams.errors import TopicError
+from quintet.streams.places import committed
 from quintet.streams.registry import Registry
 from quintet.streams.topics import provide
 
@@ -268,7 +269,7 @@ def _bounds(consumer: Consumer, topic: Topic) -> tuple[dict[int, int], dict[int,
     if known.error is not None:
         raise TopicError(f"the topic {topic.name} cannot be read: {known.error.str()}", remedy="Run: make install")
     begins, ends = {}, {}
-    for part in consumer.committed(_parts(topic, known.partitions), timeout=ANSWER):
+    for part in committed(consumer, _parts(topic, known.partitions), timeout=ANSWER):
         low, high = consumer.get_watermark_offsets(TopicPartition(topic.name, part.partition), timeout=ANSWER)
         # A place beyond the end is that of a topic that was made anew; none at all is the first call.
         begins[part.partition] = part.offset if low <= part.offset <= high else low

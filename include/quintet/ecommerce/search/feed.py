@@ -31,6 +31,7 @@ from quintet.ecommerce.search.nodes import Nodes, lines
 from quintet.ecommerce.search.stock import StockChange, counts, updates
 from quintet.errors import LabError
 from quintet.streams.errors import RegistryError
+from quintet.streams.places import committed
 from quintet.streams.registry import HEAD, Registry
 
 __all__ = ["GROUP", "STOCK_TOPIC", "Feed", "committed_offsets", "consumer_settings"]
@@ -135,7 +136,7 @@ class Feed:
 
     def _assigned(self, consumer: Consumer, parts: Sequence[TopicPartition]) -> None:
         """Begin at what was committed for this index; else, of stock, where the index says."""
-        begun = consumer.committed(list(parts), timeout=20)
+        begun = committed(consumer, parts, timeout=20)
         for part in begun:
             is_of_another = (part.metadata or "") != self._index.name
             if part.topic == STOCK_TOPIC and is_of_another and part.partition in self._index.offsets:
@@ -263,9 +264,9 @@ def committed_offsets(consumer: Consumer, *, fresh: bool) -> dict[int, int]:
     if found.error is not None:
         raise LabError(f"there is no topic {STOCK_TOPIC}", remedy="Run: quintet run ecommerce")
     parts = [TopicPartition(STOCK_TOPIC, number) for number in sorted(found.partitions)]
-    committed = {part.partition: part.offset for part in consumer.committed(parts, timeout=20)}
+    begun = {part.partition: part.offset for part in committed(consumer, parts, timeout=20)}
     ends = {part.partition: consumer.get_watermark_offsets(part, timeout=20)[1] for part in parts}
-    return {number: ends[number] if fresh or committed[number] < 0 else committed[number] for number in ends}
+    return {number: ends[number] if fresh or begun[number] < 0 else begun[number] for number in ends}
 
 
 def _looked_at(kind: str, row: Mapping[str, Any]) -> list[tuple[int, int]]:
