@@ -116,10 +116,13 @@ class LabUnderTest:
         return [json.loads(line) for line in lines]
 
     def service_pid(self, name: str) -> int:
-        """Process id of a service, from `quintet status`."""
+        """Process id of a service."""
+        return self.service_pids()[name]
+
+    def service_pids(self) -> dict[str, int]:
+        """Process ids of all services, from `quintet status`."""
         services = json.loads(self.quintet("status", "--json").stdout)["services"]
-        (found,) = [service for service in services if service["name"] == name]
-        return int(found["pid"])
+        return {service["name"]: int(service["pid"]) for service in services}
 
     def supervisorctl(self, *arguments: str) -> None:
         """Speak to the lab's supervisor."""

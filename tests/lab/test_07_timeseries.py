@@ -60,9 +60,12 @@ def answers(lab: LabUnderTest) -> bool:
     return False
 
 
-def test_a_second_play_of_all_profiles_changes_nothing(lab: LabUnderTest) -> None:
+def test_a_second_play_of_all_profiles_changes_nothing_and_restarts_nothing(lab: LabUnderTest) -> None:
+    before = lab.service_pids()
     recap = lab.playbook("site.yml")
-    assert re.search(r"changed=0 +unreachable=0 +failed=0", recap), recap[-3000:]
+    changed = re.findall(r"TASK \[(.*?)\] \*+\n(?:included.*\n)?changed:", recap)
+    assert re.search(r"changed=0 +unreachable=0 +failed=0", recap), changed or recap[-3000:]
+    assert lab.service_pids() == before
 
 
 def test_tokens_are_generated_and_a_wrong_one_and_one_without_the_right_are_refused(lab: LabUnderTest) -> None:
