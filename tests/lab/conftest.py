@@ -26,7 +26,7 @@ COMMAND_LIMIT = 900
 DAYS, SEED = "12", "11"
 #: Profiles of the lab under test, separated by commas; without them those of the inventory, and later the wide ones.
 PROFILES = os.environ.get("QUINTET_TEST_PROFILES", "")
-#: Profiles of the tests after the reset, and the memory of a machine that carries them, in GiB.
+#: Profiles that the reset brings, and the memory of a machine that carries them, in GiB.
 WIDE_PROFILES, WIDE_MEMORY = "lakehouse,objects,timeseries", 12
 
 
@@ -178,14 +178,22 @@ def installed() -> Iterator[LabUnderTest]:
             lab.playbook("playbooks/stop.yml")
 
 
+def widen(lab: LabUnderTest) -> bool:
+    """Have the next play bring more profiles; false where they were named, or where the machine does not carry them."""
+    if PROFILES or psutil.virtual_memory().total < WIDE_MEMORY * 2**30:
+        return False
+    lab.profiles = WIDE_PROFILES
+    return True
+
+
 @pytest.fixture(scope="session")
 def widened(installed: LabUnderTest) -> LabUnderTest:
-    """The lab with more profiles, which come to one that has been in use."""
-    if not PROFILES:
-        if psutil.virtual_memory().total < WIDE_MEMORY * 2**30:
-            pytest.skip(f"the profiles {WIDE_PROFILES} want {WIDE_MEMORY} GiB of memory")
-        installed.profiles = WIDE_PROFILES
-        installed.playbook("site.yml")
+    """The lab with all profiles that it is tested with; the reset has brought them when it was played before."""
+    if PROFILES or installed.profiles == WIDE_PROFILES:
+        return installed
+    if not widen(installed):
+        pytest.skip(f"the profiles {WIDE_PROFILES} want {WIDE_MEMORY} GiB of memory")
+    installed.playbook("site.yml")
     return installed
 
 

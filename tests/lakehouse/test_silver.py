@@ -27,6 +27,7 @@ from quintet.lakehouse.generator import Scale, generate
 from quintet.lakehouse.selection import Days
 from quintet.lakehouse.silver import build
 from quintet.settings import Lab
+from rounds import RANDOM_ROUNDS
 from silver_tables import hold_rows, land_files, silver_tables, table_rows, table_versions
 from spark_session import spark_jars
 
@@ -273,7 +274,7 @@ def expected(spark: SparkSession, shop: list[Path], fresh: Callable[[], Lab]) ->
     return found
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", range(1, 1 + RANDOM_ROUNDS))
 def test_any_division_and_order_of_files_ends_in_the_same_tables(
     spark: SparkSession,
     shop: list[Path],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +16,9 @@ from test_downsample import assert_alike, buckets, rows
 from quintet.timeseries import Batch, Matcher, Options, Rollup, Store, backup
 from quintet.timeseries.errors import CorruptionError, PointsRefusedError
 from quintet.timeseries.model import DAY, MAX_TIME, MIN_TIME
+from rounds import RANDOM_ROUNDS
 
 A = series(host="a")
-#: Histories of random work, each in the foreground and in the background; QUINTET_RANDOM_ROUNDS takes more.
-SEEDS = int(os.environ.get("QUINTET_RANDOM_ROUNDS", "1"))
 LABELS = tuple(series(metric, host=f"h{host}") for metric in ("cpu", "memory") for host in range(4))
 ROLLUPS = (Rollup(HOUR), Rollup(4 * HOUR), Rollup(5 * MINUTE), Rollup(DAY))
 OPTIONS = replace(QUIET, head_points=500, block_span=6 * HOUR, level_factor=3, segment_bytes=20_000, rollups=ROLLUPS)
@@ -67,7 +65,7 @@ def compare(store: Store, naive: NaiveStore, random: np.random.Generator) -> int
 
 
 @pytest.mark.parametrize("background", [False, True])
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.parametrize("seed", range(RANDOM_ROUNDS))
 def test_after_random_work_the_answer_is_that_of_the_points(tmp_path: Path, seed: int, background: bool) -> None:
     random = np.random.default_rng(seed)
     options = replace(OPTIONS, background=background, merge_blocks=3)
