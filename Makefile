@@ -5,7 +5,7 @@ ARGS ?=
 PLAYBOOK = cd ansible && ../.venv/bin/ansible-playbook
 
 .DEFAULT_GOAL := help
-.PHONY: lab nodes lab-stop lab-destroy test-lab test-streams
+.PHONY: lab nodes lab-stop lab-destroy test-lab test-streams test-long
 .PHONY: help bootstrap demo install deploy start stop reset destroy status check fix test benchmark clean
 
 help: ## show this list
@@ -55,6 +55,9 @@ test-lab: bootstrap ## stand the lab of five containers up and test it
 
 test-streams: bootstrap ## stand a lab with streams up, kill and spoil what streams, and assert that nothing is lost
 	@scripts/test streams
+
+test-long: bootstrap ## what goes deeper than the suites of every run: more random histories, the real days on Spark alone
+	@scripts/test long
 
 status: bootstrap ## show the services
 	@./quintet status

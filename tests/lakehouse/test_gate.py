@@ -281,6 +281,7 @@ def test_what_the_generator_broke_is_held_back_exactly(spark_lab: Lab, gate: Gat
     assert {name: opened.count(name) for name in opened} == expected
 
 
+@pytest.mark.long
 def test_nothing_of_the_real_days_is_held_back(spark_lab: Lab, gate: Gate) -> None:
     folder = retail_days()
     if folder is None:
