@@ -1,7 +1,7 @@
 {{ config(materialized='view') }}
 -- The serving layer: what the batch layer has settled is its word, late events included; what came since is the speed
 -- layer's. A view, so that it is as new as the tables below it.
-{% set layers = {'batch': ('stg_ecommerce__minutes', '<'), 'speed': ('stg_live__minutes', '>=')} %}
+{% set layers = [('batch', ref('stg_ecommerce__minutes'), '<'), ('speed', ref('stg_live__minutes'), '>=')] %}
 with settled as (
 
     select coalesce(max(settled_until), timestamp '1970-01-01 00:00:00') as settled_until
@@ -9,7 +9,7 @@ with settled as (
 
 )
 
-{% for layer, (model, side) in layers.items() %}
+{% for layer, minutes, side in layers %}
     select
         minute_at,
         page_views,
@@ -22,7 +22,7 @@ with settled as (
         searches_with_click,
         active_users,
         '{{ layer }}' as layer
-    from {{ ref(model) }}
+    from {{ minutes }}
     cross join settled
     where minute_at {{ side }} settled_until
     {% if not loop.last %}union all{% endif %}
