@@ -152,6 +152,7 @@ def test_few_broken_rows_go_to_quarantine_and_the_others_pass(spark_lab: Lab, ga
     assert passed_bronze_version(spark_lab, "few") == DeltaTable(delta_path(spark_lab, INVOICE_LINES_RAW)).version()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("without_pages")
 def test_a_gate_that_runs_again_changes_nothing_but_its_time(spark_lab: Lab, gate: Gate, folder: Path) -> None:
     landed(spark_lab, [write_day(folder, f"{DAY}.csv", day_lines(120, day=DAY, changes={9: {"pieces": "0"}}))])

@@ -121,6 +121,7 @@ def test_duplicates_keep_the_first_line_and_are_told_apart(run: Build, spark_lab
     assert balance(spark_lab) == {named(path): (5, 2, 2, 1, 0, 0)}
 
 
+@pytest.mark.long
 def test_an_earlier_file_that_arrives_late_owns_the_line(run: Build, spark_lab: Lab, days: Path) -> None:
     later = write_day(days, f"{SECOND}.csv", [record(), record(invoice="2")])
     land_files(spark_lab, [later])
@@ -210,6 +211,7 @@ def test_files_that_land_after_the_gate_wait(run: Build, spark_lab: Lab, days: P
     assert sorted(row["invoice_id"] for row in lines(spark_lab)) == ["1", "2"]
 
 
+@pytest.mark.long
 def test_bronze_that_was_rolled_back_wants_a_full_refresh(run: Build, spark_lab: Lab, days: Path) -> None:
     land_files(spark_lab, [write_day(days, f"{FIRST}.csv", [record()])])
     judged = DeltaTable(delta_path(spark_lab, INVOICE_LINES_RAW)).version()
@@ -274,7 +276,8 @@ def expected(spark: SparkSession, shop: list[Path], fresh: Callable[[], Lab]) ->
     return found
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [1, 2])
 def test_any_division_and_order_of_files_ends_in_the_same_tables(
     spark: SparkSession,
     shop: list[Path],
@@ -298,6 +301,7 @@ def test_any_division_and_order_of_files_ends_in_the_same_tables(
     assert silver_tables(lab) == expected
 
 
+@pytest.mark.long
 def test_a_back_fill_by_ranges_and_a_full_refresh_end_in_the_same_tables(
     spark: SparkSession, shop: list[Path], fresh: Callable[[], Lab], expected: dict[str, list[dict[str, Any]]]
 ) -> None:
@@ -314,6 +318,7 @@ def test_a_back_fill_by_ranges_and_a_full_refresh_end_in_the_same_tables(
 
 
 # As a run leaves it that died before the dimensions, and before the balance.
+@pytest.mark.long
 @pytest.mark.parametrize("unwritten", [(DAY_BALANCE, CUSTOMERS), pytest.param((DAY_BALANCE,), marks=pytest.mark.long)])
 def test_a_run_that_died_between_its_commits_is_made_good(
     spark: SparkSession,
