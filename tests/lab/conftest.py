@@ -24,10 +24,12 @@ COMMAND_LIMIT = 900
 
 
 DAYS, SEED = "12", "11"
-#: Profiles of the lab under test, separated by commas; without them those of the inventory, and later the wide ones.
-PROFILES = os.environ.get("QUINTET_TEST_PROFILES", "")
-#: Profiles that the reset brings, and the memory of a machine that carries them, in GiB.
+#: Profiles of a lab on a machine with so many GiB of memory; with less those of the inventory.
 WIDE_PROFILES, WIDE_MEMORY = "lakehouse,objects,timeseries", 12
+#: Profiles of the lab under test, separated by commas.
+PROFILES = os.environ.get("QUINTET_TEST_PROFILES") or (
+    WIDE_PROFILES if psutil.virtual_memory().total >= WIDE_MEMORY * 2**30 else ""
+)
 
 
 @dataclass
@@ -176,25 +178,6 @@ def installed() -> Iterator[LabUnderTest]:
     finally:
         if not keep:
             lab.playbook("playbooks/stop.yml")
-
-
-def widen(lab: LabUnderTest) -> bool:
-    """Have the next play bring more profiles; false where they were named, or where the machine does not carry them."""
-    if PROFILES or psutil.virtual_memory().total < WIDE_MEMORY * 2**30:
-        return False
-    lab.profiles = WIDE_PROFILES
-    return True
-
-
-@pytest.fixture(scope="session")
-def widened(installed: LabUnderTest) -> LabUnderTest:
-    """The lab with all profiles that it is tested with; the reset has brought them when it was played before."""
-    if PROFILES or installed.profiles == WIDE_PROFILES:
-        return installed
-    if not widen(installed):
-        pytest.skip(f"the profiles {WIDE_PROFILES} want {WIDE_MEMORY} GiB of memory")
-    installed.playbook("site.yml")
-    return installed
 
 
 def need(lab: LabUnderTest, *profiles: str) -> None:

@@ -1,4 +1,4 @@
-"""Standing the lab up: what is there, and who may do what."""
+"""Standing the lab up: what is there, who may do what, and that a second run changes nothing."""
 
 from __future__ import annotations
 
@@ -19,6 +19,14 @@ pytestmark = pytest.mark.lab
 def test_doctor_finds_nothing_wrong(installed: LabUnderTest) -> None:
     report = json.loads(installed.quintet("doctor", "--json").stdout)
     assert [check for check in report["checks"] if not check["ok"]] == []
+
+
+def test_a_second_run_changes_nothing_and_restarts_nothing(installed: LabUnderTest) -> None:
+    before = installed.service_pids()
+    output = installed.playbook("site.yml")
+    changed = re.findall(r"TASK \[(.*?)\] \*+\n(?:included.*\n)?changed:", output)
+    assert re.search(r"changed=0 +unreachable=0 +failed=0", output), changed or output[-3000:]
+    assert installed.service_pids() == before
 
 
 def test_everything_listens_on_loopback_only(installed: LabUnderTest) -> None:

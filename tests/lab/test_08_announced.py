@@ -25,9 +25,9 @@ SERVICE, RUN, MISSED = 240, 900, 1200
 
 
 @pytest.fixture(scope="module")
-def streams(widened: LabUnderTest) -> Streams:
-    need(widened, "lakehouse", "streaming")
-    return Streams(widened)
+def streams(installed: LabUnderTest) -> Streams:
+    need(installed, "lakehouse", "streaming")
+    return Streams(installed)
 
 
 @pytest.fixture(scope="module")

@@ -29,9 +29,9 @@ CAUGHT_UP, SERVICE, RUN = 240, 180, 600
 
 
 @pytest.fixture(scope="module")
-def lab(widened: LabUnderTest) -> LabUnderTest:
-    need(widened, "lakehouse", "streaming")
-    return widened
+def lab(installed: LabUnderTest) -> LabUnderTest:
+    need(installed, "lakehouse", "streaming")
+    return installed
 
 
 @pytest.fixture(scope="module")

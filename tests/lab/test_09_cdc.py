@@ -29,13 +29,13 @@ GOLD_MODEL = GOLD.rpartition(".")[2]
 
 
 @pytest.fixture(scope="module")
-def streams(widened: LabUnderTest) -> Streams:
-    need(widened, "lakehouse", "streaming")
-    stream = Drill(widened.lab, Path())
+def streams(installed: LabUnderTest) -> Streams:
+    need(installed, "lakehouse", "streaming")
+    stream = Drill(installed.lab, Path())
     stream.capture()
     # What is already deployed stays as it is.
     stream.flink("deploy", JOB)
-    return Streams(widened)
+    return Streams(installed)
 
 
 @contextmanager

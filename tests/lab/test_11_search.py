@@ -27,9 +27,9 @@ SERVICE = 300
 
 
 @pytest.fixture(scope="module")
-def lab(widened: LabUnderTest) -> LabUnderTest:
-    need(widened, "search")
-    return widened
+def lab(installed: LabUnderTest) -> LabUnderTest:
+    need(installed, "search")
+    return installed
 
 
 def entered(lab: LabUnderTest, user: str, password: str | None = None) -> httpx.Client:

@@ -32,9 +32,9 @@ OF_RUNS = {"gate_results", "publications", "withdrawals"}
 
 
 @pytest.fixture(scope="module")
-def lab(widened: LabUnderTest) -> LabUnderTest:
-    need(widened, "lakehouse", "streaming")
-    return widened
+def lab(installed: LabUnderTest) -> LabUnderTest:
+    need(installed, "lakehouse", "streaming")
+    return installed
 
 
 @dataclass(frozen=True)

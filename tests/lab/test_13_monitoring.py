@@ -33,9 +33,9 @@ OWN = ("monitor", "alertmanager", "prometheus")
 
 
 @pytest.fixture(scope="module")
-def lab(widened: LabUnderTest) -> LabUnderTest:
-    need(widened, "monitoring", "search")
-    return widened
+def lab(installed: LabUnderTest) -> LabUnderTest:
+    need(installed, "monitoring", "search")
+    return installed
 
 
 def asked(

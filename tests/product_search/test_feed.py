@@ -212,6 +212,7 @@ def test_a_change_of_stock_is_in_search_within_five_seconds(
     assert max(took[1:]) < 5, took
 
 
+@pytest.mark.long
 def test_what_is_no_change_of_the_speed_view_changes_nothing(
     nodes: Nodes, kafka: Any, registry: Registry, redis: Redis, group: str, tables: Catalogue, product: int
 ) -> None:

@@ -114,6 +114,7 @@ def test_searches_are_answered_while_the_index_is_made_anew_and_stock_is_taken_o
     assert meta_of(built, made.products_index)["epoch"] == "kept"
 
 
+@pytest.mark.long
 def test_the_generation_before_stays_and_older_ones_go(built: Nodes, tables: Catalogue) -> None:
     first, second, third = (build(built, tables) for _ in range(3))
     left = set(built.ask("GET", f"/{PRODUCTS}-*/_alias"))
