@@ -85,6 +85,7 @@ def run(log: EventLog, spark: SparkSession, run_id: str = "run") -> dict[str, An
     return publish(log.lab, lambda rows=0: spark, run_id=run_id, up_to=up_to)
 
 
+@pytest.mark.long
 def test_sessions_figures_and_what_is_left_when_records_are_taken_back(log: EventLog, spark: SparkSession) -> None:
     # A late repetition of the first view of all lands before it: the first to arrive counts. User 1: a pause of exactly
     # the gap joins; user 2: the event between two is late; user 3: added to the cart when it was paid.

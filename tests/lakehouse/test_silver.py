@@ -135,6 +135,7 @@ def test_an_earlier_file_that_arrives_late_owns_the_line(run: Build, spark_lab: 
     assert balance(spark_lab) == {named(earlier): (1, 1, 0, 0, 0, 0), named(later): (2, 1, 0, 1, 0, 0)}
 
 
+@pytest.mark.long
 def test_a_changed_file_takes_back_what_it_no_longer_says(run: Build, spark_lab: Lab, days: Path) -> None:
     other = write_day(days, f"{SECOND}.csv", [record()])
     path = write_day(days, f"{FIRST}.csv", [record(), record(invoice="2")])
@@ -201,6 +202,7 @@ def test_rows_that_cannot_be_typed_and_were_let_through_stop_the_run(run: Build,
     assert table_versions(spark_lab) == before
 
 
+@pytest.mark.long
 def test_files_that_land_after_the_gate_wait(run: Build, spark_lab: Lab, days: Path) -> None:
     land_files(spark_lab, [write_day(days, f"{FIRST}.csv", [record()])])
     judged = DeltaTable(delta_path(spark_lab, INVOICE_LINES_RAW)).version()

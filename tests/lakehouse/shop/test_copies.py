@@ -144,6 +144,7 @@ def test_a_column_that_the_source_gains_is_added_and_holds_null_for_rows_of_befo
     assert state(lab, "colour") == {"a": None, "b": "red"}
 
 
+@pytest.mark.long
 def test_copies_made_anew_from_the_whole_log_are_equal_and_nothing_pending_starts_no_spark(
     lab: Lab, spark: SparkSession
 ) -> None:
