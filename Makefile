@@ -56,7 +56,7 @@ test-lab: bootstrap ## stand the lab of five containers up and test it
 test-streams: bootstrap ## stand a lab with streams up, kill and spoil what streams, and assert that nothing is lost
 	@scripts/test streams
 
-test-long: bootstrap ## what goes deeper than the suites of every run: more random histories, the real days on Spark alone
+test-long: bootstrap ## the tests that make test leaves out for their time, on Spark, in the suites and on a lab
 	@scripts/test long
 
 status: bootstrap ## show the services

@@ -81,6 +81,22 @@ def test_a_run_outlives_its_database_its_driver_and_its_scheduler(installed: Lab
     installed.quintet("verify", "lakehouse")
 
 
+@pytest.mark.long
+def test_gold_outlives_the_scheduler_that_builds_it(installed: LabUnderTest, shop: Shop) -> None:
+    """Each model is then built by a dbt of its own, which takes a quarter of an hour."""
+    before = fingerprint(installed)
+    run = installed.start_quintet("run", "lakehouse", "--input", str(shop.folder), "--full-refresh", "--yes")
+    try:
+        wait_until(running(installed, "gold.models.dbt_producer_watcher"), STEP * 3, "gold is being built")
+        installed.kill_tree(installed.service_pid("airflow-scheduler"))
+        output, _ = run.communicate(timeout=STEP * 5)
+    finally:
+        run.kill()
+    assert run.returncode == 0, output[-6000:]
+    assert fingerprint(installed) == before
+    installed.quintet("verify", "lakehouse")
+
+
 def test_a_poison_day_stops_the_run_and_nothing_is_published(installed: LabUnderTest, shop: Shop) -> None:
     before = fingerprint(installed)
     alerts = len(installed.alerts())

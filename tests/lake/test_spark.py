@@ -30,6 +30,7 @@ def test_every_created_table_is_read_by_spark_with_its_declared_columns(spark: S
     for declared in delta_tables():
         found = read(spark, spark_lab, declared)
         assert found.columns == [field.name for field in declared_schema(declared).fields]
+        assert found.count() == 0
 
 
 def test_the_optimising_compiler_is_for_jobs_of_many_rows(spark_lab: Lab) -> None:
