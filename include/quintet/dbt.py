@@ -89,8 +89,11 @@ def check_freshness(*, project: str, run_id: str, told_by: str, lab_file: str | 
     return {"sources": sources, "stale": [source["source"] for source in stale]}
 
 
-def publish_docs(*, lab_file: str | None = None) -> dict[str, Any]:
-    """Generate the documentation as one page and put it in place of the last; {"page", "bytes"}.
+def publish_docs(*, project: str, lab_file: str | None = None) -> dict[str, Any]:
+    """Generate the documentation as one page, put it in place of the last, tell what `project` has built.
+
+    Returns:
+        {"page", "bytes"}.
 
     Raises:
         LabError: dbt could not generate it.
@@ -105,15 +108,18 @@ def publish_docs(*, lab_file: str | None = None) -> dict[str, Any]:
         part = folder / "index.html.part"
         part.write_bytes((Path(work) / "static_index.html").read_bytes())
         part.replace(page)
-        tell_lineage(lab, Path(work) / "manifest.json")
+        tell_lineage(lab, Path(work) / "manifest.json", project)
     return {"page": str(page), "bytes": page.stat().st_size}
 
 
-def tell_lineage(lab: Lab, manifest: Path) -> int:
-    """Tell the collector what the models of a compiled manifest were made of; number of models."""
+def tell_lineage(lab: Lab, manifest: Path, slug: str) -> int:
+    """Tell the collector what the models of a project were made of, as a compiled manifest has it; number of models.
+
+    The manifest holds every project of the platform: a table of another one was not written by this run.
+    """
     from quintet.lineage import dbtflow, emit  # the parser of SQL is not in every environment that asks for `project`
 
-    flows = dbtflow.flows(manifest, dbtflow.lake_schemas(project(lab) / "models" / "marts"))
+    flows = dbtflow.flows(manifest, dbtflow.lake_schemas(project(lab) / "models" / "marts"), slug)
     emit.tell(lab, flows)
     return len(flows)
 

@@ -41,6 +41,14 @@ def test_every_gold_table_has_a_flow(models: list[Flow]) -> None:
     assert {table.full_name for table in tables() if table.layer is Layer.GOLD} <= made
 
 
+def test_the_flows_of_one_project_are_those_of_its_tables(manifest: Path, models: list[Flow]) -> None:
+    found = dbtflow.flows(manifest, dbtflow.lake_schemas(MARTS), "ecommerce")
+    made = {output for model in found for output in model.outputs}
+    declared = {table.full_name for table in tables("ecommerce") if table.layer is Layer.GOLD}
+    assert declared <= made < {output for model in models for output in model.outputs}
+    assert all(".gold_ecommerce." in name for name in made)
+
+
 def test_no_column_of_gold_is_opaque(models: list[Flow]) -> None:
     assert {model.job: model.opaque for model in models if model.opaque} == {}
 

@@ -44,7 +44,13 @@ def build_models(slug: str, *, full_refresh: str, announce: BaseOperator) -> Cal
     # One task that says so in the place of every model, each after all its tries.
     check_trino = CallOperator(task_id="check_trino", function="quintet.lake.trino:check_answers")
     models = _models("models", load_lab(), slug, full_refresh=full_refresh)
-    docs = CallOperator(task_id="publish_docs", function="quintet.dbt:publish_docs", environment="dbt", pool=POOL)
+    docs = CallOperator(
+        task_id="publish_docs",
+        function="quintet.dbt:publish_docs",
+        arguments={"project": slug},
+        environment="dbt",
+        pool=POOL,
+    )
     # Gold is told when all models are built, whatever becomes of their documentation.
     check_trino >> models >> [announce, docs]
     return check_trino

@@ -49,8 +49,8 @@ def table_of(node: Mapping[str, Any]) -> str:
     return f"{node['database']}.{node['schema']}.{node.get('alias') or node.get('identifier') or node['name']}"
 
 
-def flows(manifest: Path, schemas: Schemas) -> list[Flow]:
-    """Flows of all models and snapshots that make a table.
+def flows(manifest: Path, schemas: Schemas, slug: str | None = None) -> list[Flow]:
+    """Flows of all models and snapshots that make a table, or of those of one project of the platform.
 
     Raises:
         InputError: the manifest cannot be read, or holds no compiled SQL.
@@ -65,7 +65,7 @@ def flows(manifest: Path, schemas: Schemas) -> list[Flow]:
     if not any(node.get("compiled_code") for node in nodes):
         raise InputError(f"{manifest} holds no compiled SQL", remedy="Make it with: dbt compile")
     known = {**{table_of(node): _declared(node) for node in nodes if node["columns"]}, **schemas}
-    return [_flow(node, known) for node in nodes if node.get("compiled_code")]
+    return [_flow(node, known) for node in nodes if node.get("compiled_code") and slug in (None, _slug(node))]
 
 
 def dependents(manifest: Path) -> Dependents:
@@ -101,13 +101,19 @@ def _read(manifest: Path) -> Mapping[str, Any]:
     return content
 
 
+def _slug(node: Mapping[str, Any]) -> str:
+    """The folder of a model or a snapshot is named after its project."""
+    name: str = node["fqn"][-2] if len(node["fqn"]) > 2 else node["package_name"]
+    return name
+
+
 def _declared(node: Mapping[str, Any]) -> dict[str, str]:
     return {name: column.get("data_type") or "varchar" for name, column in node["columns"].items()}
 
 
 def _flow(node: Mapping[str, Any], schemas: Schemas) -> Flow:
     target = table_of(node)
-    job = f"dbt.{node['fqn'][-2] if len(node['fqn']) > 2 else node['package_name']}.{node['name']}"
+    job = f"dbt.{_slug(node)}.{node['name']}"
     meta = node["config"].get("meta") or {}
     told = (node.get("description") or "").partition("\n")[0], str(meta.get("owner", ""))
     try:
