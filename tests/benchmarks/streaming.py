@@ -54,10 +54,12 @@ class Streams:
         arguments = [str(CLIENTS / program), verb, *map(str, words)]
         return self._start("streaming", arguments, as_user=False)
 
-    def answer(self, running: subprocess.Popen[str], given: str | None = None) -> dict[str, Any]:
+    def answer(
+        self, running: subprocess.Popen[str], given: str | None = None, *, within: float = LIMIT
+    ) -> dict[str, Any]:
         """Wait for a program; what its last line holds. Raises RuntimeError with the end of what it wrote."""
         try:
-            output, errors = running.communicate(given, timeout=LIMIT)
+            output, errors = running.communicate(given, timeout=within)
         except BaseException:
             running.kill()
             running.wait()
