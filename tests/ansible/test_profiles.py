@@ -48,6 +48,9 @@ def test_a_service_of_two_profiles_is_there_with_both_only(play: Play) -> None:
     alone, both = (play([told], profiles=profiles).stdout for profiles in ("monitoring", "monitoring,search"))
     assert " node-exporter postgres-exporter monitor alertmanager prometheus." in alone
     assert " node-exporter postgres-exporter redis-exporter search-exporter monitor alertmanager prometheus." in both
+    alone, both = (play([told], profiles=profiles).stdout for profiles in ("search", "search,streaming"))
+    assert " redis search shop airflow-api-server " in alone
+    assert " redis search shop shop-feed airflow-api-server " in both
 
 
 def test_streams_fit_into_what_they_may_hold_together() -> None:
@@ -65,7 +68,7 @@ def test_streams_fit_into_what_they_may_hold_together() -> None:
                 "endpoints": {"kafka", "registry", "connect", "flink", "flink_sql_gateway"},
             },
         ),
-        ("search", {"environments": {"search"}, "endpoints": {"search", "redis"}}),
+        ("search", {"environments": {"search"}, "endpoints": {"search", "redis", "shop"}}),
         (
             "monitoring",
             {"environments": {"monitoring"}, "endpoints": {"prometheus", "alertmanager", "monitor"}},

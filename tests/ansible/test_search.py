@@ -105,10 +105,12 @@ def test_a_server_that_is_there_already_is_named_and_none_is_run(play: Play, tmp
     assert {"search", "redis"} <= {service["name"] for service in own["services"]}
     assert own["endpoints"]["search"] == {"host": "127.0.0.1", "port": 19200, "scheme": "https"}
     assert own["options"]["search"]["ca"] == str(tmp_path / "home/config/ca.pem")
+    assert own["options"]["search"]["nodes"] == ["https://127.0.0.1:19200"]
     given = {"search_url": "https://search.example:9243", "search_ca_file": "/etc/ssl/certs/other.pem"}
     other = lab_file(play, tmp_path / "other.yaml", **given)
     assert other["endpoints"]["search"] == {"host": "search.example", "port": 9243, "scheme": "https"}
     assert other["options"]["search"]["ca"] == "/etc/ssl/certs/other.pem"
+    assert "nodes" not in other["options"]["search"]
     assert "search" not in {service["name"] for service in other["services"]}
     assert "redis" in {service["name"] for service in other["services"]}
 

@@ -22,6 +22,7 @@ EXPECTED = {
     "ecommerce_care_streams",
     "ecommerce_deploy_live_figures",
     "ecommerce_deploy_live_products",
+    "ecommerce_index_products",
     "ecommerce_reconcile_figures",
     "ecommerce_run_pipeline",
     "ecommerce_watch_streams",
@@ -109,7 +110,7 @@ def test_a_file_is_parsed_in_no_time(bag: Any, dags: dict[str, Any]) -> None:
 
 
 def test_every_dag_is_tagged_owned_and_runs_one_at_a_time(dags: dict[str, Any]) -> None:
-    layers = {"bronze", "silver", "gold", "points", "stream", "care", "backup", "pipeline"}
+    layers = {"bronze", "silver", "gold", "index", "points", "stream", "care", "backup", "pipeline"}
     for dag_id, dag in dags.items():
         slug = dag_id.partition("_")[0]
         assert slug in dag.tags, f"{dag_id}: tags are slug and layer"

@@ -26,6 +26,7 @@ GROUPS = {
     "ecommerce_build_batch": [*BATCH, "batch.raise_held"],
     "ecommerce_deploy_live_figures": ["prepare", "deploy", "check_health"],
     "ecommerce_deploy_live_products": ["prepare", "deploy", "check_health"],
+    "ecommerce_index_products": ["check_cluster", "build", "check_alias"],
     "ecommerce_run_pipeline": [
         "check_input",
         "prepare",
@@ -156,6 +157,7 @@ def test_each_single_dag_tells_one_asset_at_its_end_and_the_master_only_gold(dag
         "ecommerce_build_batch": {"batch.figures": ["silver_ecommerce"]},
         "ecommerce_build_gold": {"gold.announce": ["gold_ecommerce"]},
         "ecommerce_care_streams": {},
+        "ecommerce_index_products": {},
         "ecommerce_reconcile_figures": {},
         "ecommerce_withdraw_events": {},
         "ecommerce_deploy_live_figures": {"check_health": ["stream_live_figures"]},

@@ -253,6 +253,55 @@ def test_airflows_hook_and_operators_work_with_the_labs_connection(lab: LabUnder
     assert "found ['7']" in done.stdout, done.stdout[-2000:] + done.stderr[-4000:]
 
 
+CATALOGUE = """
+from pathlib import Path
+from quintet.ecommerce.generator import Scale, write_catalogue
+from quintet.ecommerce.search.indexing import build_index
+from quintet.ecommerce.simulation import Simulation
+from quintet.settings import load_lab
+
+scale = Scale(products=2000, users=50)
+write_catalogue(Path("{folder}"), Simulation(11, 1_735_689_600_000, 1_735_693_200_000, scale).shop)
+# The second takes over the stock of the first, page by page.
+built = [build_index(load_lab(), Path("{folder}/catalogue"), is_fed=False) for _ in range(2)]
+print("built", [one["products"] for one in built])
+"""
+
+
+def program(lab: LabUnderTest, *words: str) -> str:
+    """Output of a program in the environment of search."""
+    done = subprocess.run(
+        [lab.lab.environment("search").python, *words],
+        env={"PATH": "/usr/bin:/bin", "HOME": str(lab.home), "QUINTET_LAB": str(lab.lab.file)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SERVICE,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+def test_the_product_search_tells_how_its_index_is_built_and_finds_what_is_in_it(
+    lab: LabUnderTest, tmp_path: Path
+) -> None:
+    remove = ("-m", "quintet.ecommerce.search", "remove")
+    program(lab, *remove)
+    with httpx.Client(base_url=lab.lab.endpoint("shop").url, trust_env=False, timeout=60) as client:
+
+        def search() -> httpx.Response:
+            key = {"Authorization": f"Bearer {lab.lab.secret('shop_reader')}"}
+            return client.get("/api/v1/search", params={"q": "sofa"}, headers=key)
+
+        assert client.get("/health").json()["status"] == "pass"
+        assert client.get("/api/v1/search").status_code == 401
+        assert (search().status_code, search().json()["error"]["code"]) == (503, "not_indexed")
+        assert "built [2000, 2000]" in program(lab, "-c", CATALOGUE.format(folder=tmp_path))
+        assert search().json()["total"] > 0
+        program(lab, *remove)
+        assert search().status_code == 503
+
+
 def test_a_new_password_counts_after_a_play_and_the_next_play_changes_nothing(lab: LabUnderTest) -> None:
     path = lab.lab.file.with_name("secrets.yaml")
     old = lab.lab.secret("search_reader")

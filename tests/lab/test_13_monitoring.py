@@ -23,7 +23,7 @@ SERVICE, ALERT = 120, 420
 #: Jobs of Prometheus that the profile itself brings, and those of others.
 JOBS = {"prometheus", "alertmanager", "monitor", "node", "postgresql"}
 JOBS_OF = {
-    "search": {"redis", "search"},
+    "search": {"redis", "search", "shop"},
     "streaming": {"kafka", "connect"},
     "lakehouse": {"trino"},
     "timeseries": {"timeseries"},

@@ -30,10 +30,10 @@ from quintet.catalogue.ecommerce import EVENT_TOPICS
 from quintet.ecommerce.definitions import LATENESS_MS
 from quintet.ecommerce.generator import Scale, generate
 from quintet.ecommerce.search import feed as feed_module
-from quintet.ecommerce.search.building import Built, behind, build, stock_of
+from quintet.ecommerce.search.building import Built, Index, behind, build, in_use, remove, stock_of
 from quintet.ecommerce.search.definition import PRODUCTS
 from quintet.ecommerce.search.documents import Catalogue
-from quintet.ecommerce.search.feed import STOCK_TOPIC, Feed, committed_offsets, consumer_settings
+from quintet.ecommerce.search.feed import STOCK_TOPIC, Feed, consumer_settings, follow, missing_from
 from quintet.ecommerce.search.nodes import Nodes
 from quintet.ecommerce.sending import batches_of_files, rows_of
 from quintet.streams.batchproducer import Form
@@ -117,13 +117,13 @@ def steps(feed: Feed) -> None:
 
 def fresh(nodes: Nodes, kafka: dict[str, Any], tables: Catalogue) -> Built:
     """An index whose stock is the catalogue's, from the end of the topic on."""
-    return build(nodes, tables, offsets=offsets(kafka, fresh=True))
+    return build(nodes, tables, offsets=offsets(kafka))
 
 
-def offsets(kafka: dict[str, Any], *, fresh: bool) -> dict[int, int]:
+def offsets(kafka: dict[str, Any], index: Index | None = None, *, replay: bool = False) -> dict[int, int]:
     consumer = Consumer(consumer_settings(kafka))
     try:
-        return committed_offsets(consumer, fresh=fresh)
+        return missing_from(consumer, index, replay=replay)
     finally:
         consumer.close()
 
@@ -288,7 +288,7 @@ def test_no_change_is_lost_or_doubled_while_the_index_is_made_anew(
         try:
             until(lambda: feed.counts["applied"] > 3)
             old = str(behind(nodes, PRODUCTS))
-            where = offsets(kafka, fresh=False)
+            where = offsets(kafka, in_use(nodes))
             stock = stock_of(nodes, old)
             time.sleep(1)
             made = build(nodes, tables, stock=stock, offsets=where, epoch="same")
@@ -301,6 +301,58 @@ def test_no_change_is_lost_or_doubled_while_the_index_is_made_anew(
         time.sleep(1)
         assert feed.counts["rewinds"] == 1
     assert pieces(nodes, product) == before - sent[0]
+
+
+def test_a_feed_waits_for_an_index_and_begins_with_the_records_that_were_sent_before_it(
+    nodes: Nodes, kafka: Any, registry: Registry, redis: Redis, group: str, tables: Catalogue, product: int
+) -> None:
+    remove(nodes)
+    now, key = int(time.time() * 1000), str(product).encode()
+    first = offsets(kafka)
+    is_over = threading.Event()
+
+    @contextmanager
+    def begun() -> Iterator[Feed]:
+        consumer = Consumer(consumer_settings(kafka))
+        try:
+            yield Feed(consumer, registry, nodes, redis)
+        finally:
+            consumer.close()
+
+    thread = threading.Thread(target=follow, args=(begun, is_over.is_set))
+    thread.start()
+    try:
+        send(kafka, (STOCK_TOPIC, key, stock_record(product, -2, at_ms=now), now))
+        build(nodes, tables, offsets=first)
+        before = next(row for rows in tables.products() for row in rows if row["product_id"] == product)
+        until(lambda: pieces(nodes, product) == before["inventory_count"] - 2)
+        remove(nodes)
+        assert offsets(kafka, replay=True) == dict.fromkeys(first, 0)
+        build(nodes, tables, offsets=first)
+        until(lambda: pieces(nodes, product) == before["inventory_count"] - 2)
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def test_an_index_that_takes_stock_over_goes_on_where_that_stock_ends(
+    nodes: Nodes, kafka: Any, group: str, tables: Catalogue, product: int
+) -> None:
+    now, key = int(time.time() * 1000), str(product).encode()
+    begun = fresh(nodes, kafka, tables)
+    index = in_use(nodes)
+    assert index is not None
+    send(kafka, (STOCK_TOPIC, key, stock_record(product, -1, at_ms=now), now))
+    assert offsets(kafka, index) == index.offsets != offsets(kafka), "no feed has read the change yet"
+    read = {part: place + 1 for part, place in index.offsets.items()}
+    consumer = Consumer(consumer_settings(kafka))
+    try:
+        for name, wanted in ((begun.products_index, read), ("another index", index.offsets)):
+            parts = [TopicPartition(STOCK_TOPIC, part, place, metadata=name) for part, place in read.items()]
+            consumer.commit(offsets=parts, asynchronous=False)
+            assert offsets(kafka, index) == wanted
+    finally:
+        consumer.close()
 
 
 def test_the_stock_of_a_whole_shop_is_that_of_its_truth(
@@ -320,7 +372,7 @@ def test_the_stock_of_a_whole_shop_is_that_of_its_truth(
         producer.produce(topic, body, key, timestamp=arrived_ms)
         producer.poll(0)
     assert producer.flush(60) == 0
-    ends = offsets(kafka, fresh=True)
+    ends = offsets(kafka)
     with feeding(kafka, registry, nodes, redis) as feed:
         until(lambda: committed(kafka, ends) == ends, 90)
         assert feed.counts["applied"] > 100

@@ -13,10 +13,10 @@ pytest.importorskip("pyarrow", reason="the search environment has it")
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from quintet.ecommerce.search.building import behind, build, meta_of, prepare, stock_of
+from quintet.ecommerce.search.building import behind, build, in_use, meta_of, remove, stock_of
 from quintet.ecommerce.search.definition import PRODUCTS, SUGGESTIONS
 from quintet.ecommerce.search.documents import Catalogue
-from quintet.ecommerce.search.errors import IndexingError, SearchDownError
+from quintet.ecommerce.search.errors import IndexingError, NoIndexError, SearchDownError
 from quintet.ecommerce.search.nodes import Nodes, SearchDoor, lines
 from quintet.ecommerce.search.stock import StockChange, updates
 from quintet.errors import InputError
@@ -123,18 +123,17 @@ def test_the_generation_before_stays_and_older_ones_go(built: Nodes, tables: Cat
     assert first.suggestions_index in third.removed
 
 
-def test_where_no_index_is_one_without_products_is_made_and_left_alone(built: Nodes, tables: Catalogue) -> None:
-    for alias in (PRODUCTS, SUGGESTIONS):
-        for name in built.ask("GET", f"/{alias}-*/_alias"):
-            built.ask("DELETE", f"/{name}")
-    assert prepare(built)
-    made = behind(built, PRODUCTS)
-    assert built.ask("GET", f"/{PRODUCTS}/_count")["count"] == 0
-    assert not prepare(built)
-    assert behind(built, PRODUCTS) == made
-    assert stock_of(built, str(made)) == {}
-    build(built, tables, stock={}, epoch="kept")
-    assert built.ask("GET", f"/{PRODUCTS}/_count")["count"] == len(tables)
+def test_an_index_that_was_removed_is_missed_by_name_and_built_again(built: Nodes, tables: Catalogue) -> None:
+    names = set(built.ask("GET", f"/{PRODUCTS}-*,{SUGGESTIONS}-*/_alias"))
+    assert set(remove(built)) == names
+    assert remove(built) == []
+    assert in_use(built) is None
+    with pytest.raises(NoIndexError, match="quintet run ecommerce --dag ecommerce_index_products"):
+        built.ask("GET", f"/{PRODUCTS}/_count")
+    made = build(built, tables, offsets={0: 7}, epoch="first")
+    index = in_use(built)
+    assert index is not None
+    assert (index.name, index.epoch, index.offsets) == (made.products_index, "first", {0: 7})
 
 
 @pytest.fixture

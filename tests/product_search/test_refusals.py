@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ pytest.importorskip("fastapi", reason="the search environment has it")
 import httpx
 from shop_service import served
 
+from quintet.ecommerce.search.building import build, remove
+from quintet.ecommerce.search.documents import Catalogue
 from quintet.ecommerce.search.shop import ShopOptions
 from quintet.webservice.tokens import Token, Tokens
 
@@ -137,6 +140,25 @@ def test_a_cluster_that_is_away_is_a_503_that_tells_nothing_of_it(redis_port: in
         assert told(answer) == "the search does not answer: try again"
         assert client.get("/ready").status_code == 503
         assert client.get("/health").status_code == 200
+
+
+def test_without_an_index_it_is_told_how_to_build_one(
+    built: Any, catalogue: Path, opensearch: str, redis_port: int
+) -> None:
+    remove(built)
+    try:
+        with served(opensearch, redis_port) as client:
+            for path in ("/api/v1/search?q=sofa", "/api/v1/suggest?q=so", "/api/v1/products/1", "/api/v1/operations"):
+                answer = client.get(path)
+                assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_indexed"), path
+                assert "quintet run ecommerce --dag ecommerce_index_products" in told(answer), path
+            assert client.get("/api/v1/trending").json() == {"texts": [], "products": []}
+            assert client.get("/ready").status_code == 503
+            assert client.get("/health").status_code == 200
+            build(built, Catalogue(catalogue))
+            assert client.get("/api/v1/search?q=sofa").status_code == 200
+    finally:
+        build(built, Catalogue(catalogue))
 
 
 def test_the_documentation_names_every_route_and_loads_nothing_from_other_hosts(guarded: httpx.Client) -> None:

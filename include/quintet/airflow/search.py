@@ -15,11 +15,13 @@ from airflow.providers.opensearch.operators.opensearch import (
     OpenSearchCreateIndexOperator,
     OpenSearchQueryOperator,
 )
+from airflow.sdk import BaseOperator
 from opensearchpy import RequestsHttpConnection
 
+from quintet.errors import LabError, ServiceDownError
 from quintet.settings import load_lab
 
-__all__ = ["AddDocument", "CreateIndex", "LabConnection", "Query", "search_hook"]
+__all__ = ["AddDocument", "CheckAlias", "CheckCluster", "CreateIndex", "LabConnection", "Query", "search_hook"]
 
 #: Connection that the lab's secrets backend answers for: the user who indexes.
 CONNECTION = "search_default"
@@ -35,6 +37,41 @@ class LabConnection(RequestsHttpConnection):
 def search_hook(connection: str = CONNECTION) -> OpenSearchHook:
     """Hook of the lab's server; its `client` is for what no operator does: aliases, bulk."""
     return OpenSearchHook(open_search_conn_id=connection, log_query=False, open_search_conn_class=LabConnection)
+
+
+class CheckCluster(BaseOperator):
+    """The cluster answers and has lost no shard; its status. What fails may be over soon, and is tried again."""
+
+    def execute(self, context: Any) -> str:
+        """Ask as the user who indexes. Raises ServiceDownError."""
+        status = str(search_hook().client.cluster.health()["status"])
+        if status == "red":
+            raise ServiceDownError("the search cluster has lost shards", remedy="Read: quintet logs search")
+        return status
+
+
+class CheckAlias(BaseOperator):
+    """An alias leads to the index that was built, and through it as many documents are found as were written."""
+
+    template_fields = ("index", "documents")
+
+    def __init__(self, *, alias: str, index: str, documents: str, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.alias, self.index, self.documents = alias, index, documents
+
+    def execute(self, context: Any) -> int:
+        """Ask as the user who indexes; the number of documents. Raises LabError."""
+        client = search_hook().client
+        # By the pattern of its indices: an alias that is not there names all indices, which nobody may look at.
+        found = client.indices.get_alias(index=f"{self.alias}-*")
+        behind = [name for name, entry in found.items() if self.alias in entry["aliases"]]
+        count = int(client.count(index=self.alias)["count"]) if behind else 0
+        if behind != [self.index] or count != int(self.documents):
+            raise LabError(
+                f"{self.alias} leads to {behind} with {count} documents, not to {self.index} with {self.documents}",
+                remedy="Another build was beside this one: run the DAG again",
+            )
+        return count
 
 
 class _Trusting:

@@ -364,6 +364,7 @@ ECOMMERCE = Project(
         ),
         Dag("ecommerce_watch_streams", "Lag, checkpoints, restarts and back-pressure of the streams"),
         Dag("ecommerce_care_streams", "Compaction of the streams' tables; records that were put aside or broken"),
+        Dag("ecommerce_index_products", "The index of the product search, anew behind its alias"),
     ),
     tables=ECOMMERCE_TABLES,
     topics=ECOMMERCE_TOPICS,

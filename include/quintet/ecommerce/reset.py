@@ -1,4 +1,7 @@
-"""Empty the project for a run that begins anew: stop its streams, then empty what they read and write."""
+"""Empty the project for a run that begins anew: stop its streams, then empty what they read and write.
+
+The index of products goes, too: the stock in it is that of the records that are deleted.
+"""
 
 from __future__ import annotations
 
@@ -15,3 +18,5 @@ def reset(lab: Lab) -> None:
     for job in _JOBS:
         run_module(lab, "airflow", "quintet.flink", "stop", f"ecommerce/{job}")
     run_module(lab, "streaming", "quintet.ecommerce.emptying")
+    if "search" in lab.profiles:
+        run_module(lab, "search", "quintet.ecommerce.search", "remove")

@@ -37,6 +37,7 @@ long as `monitoring_retention` and `monitoring_retention_size` say.
 | Airflow: heartbeats, failed tasks | its API, asked by the service `monitor` as `viewer` | |
 | time-series database | its own `/metrics` | |
 | search | elasticsearch exporter, as the user `reader` | its first node |
+| product search | its own `/metrics` | |
 | doors of all services, certificates | connections of the service `monitor` | |
 
 """

@@ -6,7 +6,7 @@ locals {
     cpu-node1 = [
       "postgresql", "etcd", "trino_coordinator", "spark_master", "airflow", "flink_jobmanager", "objects", "search", "redis", "monitoring",
     ]
-    cpu-node2    = ["postgresql", "etcd", "trino_workers", "spark_workers", "registry", "flink_taskmanagers", "search"]
+    cpu-node2    = ["postgresql", "etcd", "trino_workers", "spark_workers", "registry", "flink_taskmanagers", "search", "shop"]
     worker-node3 = ["etcd", "trino_workers", "spark_workers", "connect", "flink_taskmanagers", "search", "timeseries"]
     worker-node4 = [] # the spare
     gpu-node     = []

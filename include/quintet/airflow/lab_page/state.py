@@ -265,6 +265,8 @@ def _links(lab: Lab) -> dict[str, str]:
         links["Spark history"] = lab.endpoint("spark_history").url
     if "flink" in lab.endpoints:
         links["Flink"] = lab.endpoint("flink").url
+    if "shop" in lab.endpoints:
+        links["Product search"] = lab.endpoint("shop").url
     if "timeseries" in lab.endpoints:
         links["Time-series database"] = lab.endpoint("timeseries").url
     if "prometheus" in lab.endpoints:

@@ -18,7 +18,7 @@ from quintet.ecommerce.search.documents import Catalogue, Stock
 from quintet.ecommerce.search.errors import IndexingError, SearchRefusedError
 from quintet.ecommerce.search.nodes import Nodes, lines
 
-__all__ = ["Built", "behind", "build", "meta_of", "prepare", "stock_of"]
+__all__ = ["Built", "Index", "behind", "build", "in_use", "meta_of", "remove", "stock_of"]
 
 #: Generations that stay: the one in use and the one before.
 _KEPT = 2
@@ -41,6 +41,15 @@ class Built:
     products: int
     suggestions: int
     removed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Index:
+    """The index in use: its name, its epoch, and where by partition the stock begins that is not in it."""
+
+    name: str
+    epoch: str
+    offsets: Mapping[int, int]
 
 
 def build(
@@ -98,16 +107,22 @@ def build(
     return Built(names[PRODUCTS], names[SUGGESTIONS], products, suggestions, tuple(_tidy(nodes)))
 
 
-def prepare(nodes: Nodes) -> bool:
-    """Make a generation without products where there is none, so that searches are answered; whether it was made."""
-    if behind(nodes, PRODUCTS) is not None and behind(nodes, SUGGESTIONS) is not None:
-        return False
-    mark = _mark()
-    names = {PRODUCTS: f"{PRODUCTS}-{mark}", SUGGESTIONS: f"{SUGGESTIONS}-{mark}"}
-    nodes.ask("PUT", f"/{names[PRODUCTS]}", product_index({}, {"epoch": mark}))
-    nodes.ask("PUT", f"/{names[SUGGESTIONS]}", suggestion_index())
-    _move(nodes, names)
-    return True
+def remove(nodes: Nodes) -> list[str]:
+    """Remove every generation, and the aliases with them; their names."""
+    names = [str(name) for alias in (PRODUCTS, SUGGESTIONS) for name in nodes.ask("GET", f"/{alias}-*/_alias")]
+    for name in names:
+        _remove(nodes, name)
+    return names
+
+
+def in_use(nodes: Nodes) -> Index | None:
+    """The index of products that is searched; None: there is none yet."""
+    name = behind(nodes, PRODUCTS)
+    if name is None:
+        return None
+    meta = meta_of(nodes, name)
+    offsets = {int(partition): offset for partition, offset in meta.get("stock_offsets", {}).items()}
+    return Index(name, str(meta.get("epoch", name)), offsets)
 
 
 def behind(nodes: Nodes, alias: str) -> str | None:

@@ -1,7 +1,7 @@
 """The command `python -m quintet.ecommerce.search`: build the index, serve, feed, measure the order of answers.
 
 Where things are it reads from the lab file. `evaluate` takes its key from the environment variable QUINTET_SHOP_KEY,
-as arguments are seen by others. `build` and `evaluate` end standard output with the line `RESULT {json}`.
+as arguments are seen by others. `build`, `remove` and `evaluate` end standard output with the line `RESULT {json}`.
 """
 
 from __future__ import annotations
@@ -10,23 +10,24 @@ import argparse
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from quintet.call import tell
 from quintet.errors import GateError, LabError, QuintetError
 from quintet.settings import Lab, load_lab
 from quintet.webservice.tokens import SCOPES, Tokens, new_token
 
-__all__ = ["KEY_VARIABLE", "build_index", "main"]
+if TYPE_CHECKING:
+    from quintet.ecommerce.search.feed import Feed
+
+__all__ = ["KEY_VARIABLE", "main"]
 
 KEY_VARIABLE = "QUINTET_SHOP_KEY"
-#: Seconds between two lines of the feed's log, and after trouble before it goes on.
-_TOLD, _PAUSE = 60.0, 2.0
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -39,39 +40,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-def build_index(catalogue: str, *, fresh: bool = False, is_fed: bool = True) -> dict[str, Any]:
-    """Build a generation of the indices of the lab and move the aliases to it; counts and names.
-
-    Args:
-        catalogue: folder of the catalogue's tables.
-        fresh: take the stock of the catalogue as that of now; else that of the generation in use is taken over.
-        is_fed: whether a feed follows the topic of stock changes.
-
-    Raises:
-        QuintetError: the catalogue, OpenSearch or Kafka.
-
-    """
-    from quintet.ecommerce.search.building import behind, build, meta_of, stock_of
-    from quintet.ecommerce.search.definition import PRODUCTS
-    from quintet.ecommerce.search.documents import Catalogue
-    from quintet.ecommerce.search.doors import search_door
-    from quintet.ecommerce.search.nodes import Nodes
-
-    lab, begun = load_lab(), time.monotonic()
-    with Nodes(search_door(lab, "writer")) as nodes:
-        before = None if fresh else behind(nodes, PRODUCTS)
-        # Before the stock is read: what comes in between is applied once more, and counts once.
-        offsets = _offsets(lab, fresh=before is None) if is_fed else {}
-        built = build(
-            nodes,
-            Catalogue(Path(catalogue)),
-            stock=stock_of(nodes, before) if before else None,
-            offsets=offsets,
-            epoch=str(meta_of(nodes, before).get("epoch", before)) if before else None,
-        )
-    return {**asdict(built), "seconds": round(time.monotonic() - begun, 1)}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -91,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     build.add_argument("--fresh", action="store_true", help="the catalogue's stock is that of now")
     build.add_argument("--without-feed", action="store_true", help="no feed follows the stock")
-    verb("prepare", _prepare, "make an index without products where there is none; prints made or same")
+    verb("remove", _remove, "remove the index, as when the project is emptied; the feed waits for another")
     serve = verb("serve", _serve, "serve searches over HTTP until a signal ends it")
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, required=True)
@@ -110,17 +78,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _build(options: argparse.Namespace) -> int:
-    return tell(lambda: build_index(options.catalogue, fresh=options.fresh, is_fed=not options.without_feed))
+    from quintet.ecommerce.search.indexing import build_index
+
+    catalogue, is_fed = Path(options.catalogue), not options.without_feed
+    return tell(lambda: build_index(load_lab(), catalogue, fresh=options.fresh, is_fed=is_fed))
 
 
-def _prepare(_: argparse.Namespace) -> int:
-    from quintet.ecommerce.search.building import prepare
-    from quintet.ecommerce.search.doors import search_door
-    from quintet.ecommerce.search.nodes import Nodes
+def _remove(_: argparse.Namespace) -> int:
+    from quintet.ecommerce.search.indexing import remove_index
 
-    with Nodes(search_door(load_lab(), "writer")) as nodes:
-        sys.stdout.write("made\n" if prepare(nodes) else "same\n")
-    return 0
+    return tell(lambda: remove_index(load_lab()))
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -143,15 +110,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _feed(_: argparse.Namespace) -> int:
-    from confluent_kafka import Consumer
-
-    from quintet.catalogue.ecommerce import EVENT_TOPICS
-    from quintet.ecommerce.search.doors import redis_of, search_door
-    from quintet.ecommerce.search.feed import Feed, consumer_settings
-    from quintet.ecommerce.search.nodes import Nodes
-    from quintet.streams.clients import client_settings
-    from quintet.streams.registry import Registry
-    from quintet.streams.topics import provide
+    from quintet.ecommerce.search.feed import follow
 
     is_over = False
 
@@ -162,20 +121,29 @@ def _feed(_: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     lab = load_lab()
+    follow(lambda: _feeding(lab), lambda: is_over)
+    return 0
+
+
+@contextmanager
+def _feeding(lab: Lab) -> Iterator[Feed]:
+    from confluent_kafka import Consumer
+
+    from quintet.catalogue.ecommerce import EVENT_TOPICS
+    from quintet.ecommerce.search.doors import redis_of, search_door
+    from quintet.ecommerce.search.feed import Feed, consumer_settings
+    from quintet.ecommerce.search.nodes import Nodes
+    from quintet.streams.clients import client_settings
+    from quintet.streams.registry import Registry
+    from quintet.streams.topics import provide
+
     provide(lab, EVENT_TOPICS.values())
     consumer = Consumer(consumer_settings(client_settings(lab)))
     try:
-        with Nodes(search_door(lab, "writer")) as nodes:
-            feed = Feed(consumer, Registry.of(lab), nodes, redis_of(lab))
-            told = time.monotonic()
-            while not is_over:
-                feed.step()
-                if time.monotonic() - told > _TOLD:
-                    told = time.monotonic()
-                    sys.stderr.write(f"{dict(feed.counts)}\n")
+        with Nodes(search_door(lab, "writer")) as nodes, redis_of(lab) as redis:
+            yield Feed(consumer, Registry.of(lab), nodes, redis)
     finally:
         consumer.close()
-    return 0
 
 
 def _evaluate(options: argparse.Namespace) -> int:
@@ -211,16 +179,3 @@ def _evaluate(options: argparse.Namespace) -> int:
 def _key(options: argparse.Namespace) -> int:
     sys.stdout.write(f"{new_token(options.keys, options.name, options.scopes)}\n")
     return 0
-
-
-def _offsets(lab: Lab, *, fresh: bool) -> dict[int, int]:
-    from confluent_kafka import Consumer
-
-    from quintet.ecommerce.search.feed import committed_offsets, consumer_settings
-    from quintet.streams.clients import client_settings
-
-    consumer = Consumer(consumer_settings(client_settings(lab)))
-    try:
-        return committed_offsets(consumer, fresh=fresh)
-    finally:
-        consumer.close()

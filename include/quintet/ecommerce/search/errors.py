@@ -4,6 +4,7 @@ ServiceDownError
 └── SearchDownError    no node of OpenSearch answers
 LabError
 ├── SearchRefusedError OpenSearch refuses what it is asked
+│   └── NoIndexError   there is no such index: none was built yet
 └── IndexingError      an index is not as it should be; the alias stays where it was
 """
 
@@ -11,7 +12,9 @@ from __future__ import annotations
 
 from quintet.errors import LabError, ServiceDownError
 
-__all__ = ["IndexingError", "SearchDownError", "SearchRefusedError"]
+__all__ = ["BUILD_FIRST", "IndexingError", "NoIndexError", "SearchDownError", "SearchRefusedError"]
+
+BUILD_FIRST = "Build it: quintet run ecommerce --dag ecommerce_index_products"
 
 
 class SearchDownError(ServiceDownError):
@@ -24,6 +27,13 @@ class SearchRefusedError(LabError):
     def __init__(self, message: str, *, status: int, remedy: str = "") -> None:
         super().__init__(message, remedy=remedy)
         self.status = status
+
+
+class NoIndexError(SearchRefusedError):
+    """There is no such index: none was built yet, or the project was emptied."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"there is no index of products for {what}", status=404, remedy=BUILD_FIRST)
 
 
 class IndexingError(LabError):

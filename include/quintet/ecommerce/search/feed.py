@@ -12,20 +12,21 @@ import io
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
 import fastavro
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from redis import Redis
+from redis.exceptions import RedisError
 
 from quintet.catalogue.ecommerce import EVENT_TOPICS
 from quintet.ecommerce.definitions import CLOCK_AHEAD_MS, POINTS, product_of
-from quintet.ecommerce.search.building import behind, meta_of
+from quintet.ecommerce.search.building import Index, behind, in_use
 from quintet.ecommerce.search.definition import PRODUCTS
-from quintet.ecommerce.search.errors import IndexingError
+from quintet.ecommerce.search.errors import IndexingError, NoIndexError
 from quintet.ecommerce.search.memory import SEEN_SECONDS, keep_recent, seen_key
 from quintet.ecommerce.search.nodes import Nodes, lines
 from quintet.ecommerce.search.stock import StockChange, counts, updates
@@ -34,7 +35,7 @@ from quintet.streams.errors import RegistryError
 from quintet.streams.places import committed
 from quintet.streams.registry import HEAD, Registry
 
-__all__ = ["GROUP", "STOCK_TOPIC", "Feed", "committed_offsets", "consumer_settings"]
+__all__ = ["GROUP", "STOCK_TOPIC", "Feed", "consumer_settings", "follow", "missing_from"]
 
 _LOG = logging.getLogger(__name__)
 GROUP = "ecommerce-search"
@@ -42,8 +43,8 @@ STOCK_TOPIC = EVENT_TOPICS["inventory_update"].name
 _KIND_OF = {EVENT_TOPICS[kind].name: kind for kind in ("inventory_update", *POINTS)}
 #: Records of a batch, and seconds that the first of them waits for the others.
 _BATCH, _WAIT = 2000, 0.3
-#: Seconds between two looks at the alias.
-_LOOK = 1.0
+#: Seconds between two looks at the alias, between two lines of the log, and after trouble before it goes on.
+_LOOK, _TOLD, _PAUSE = 1.0, 60.0, 2.0
 
 
 def consumer_settings(client: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,15 +61,6 @@ def consumer_settings(client: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class _Index:
-    """The index in use: its name, its epoch, and where by partition the stock begins that is not in it."""
-
-    name: str
-    epoch: str
-    offsets: Mapping[int, int]
-
-
 class Feed:
     """One reader of the topics; several share their partitions.
 
@@ -77,6 +69,9 @@ class Feed:
         registry: schemas of the records.
         nodes: OpenSearch, as a user who may index.
         redis: whose answers are texts.
+
+    Raises:
+        NoIndexError: there is no index yet.
 
     """
 
@@ -93,7 +88,8 @@ class Feed:
         """Take one batch; how many records there were.
 
         Raises:
-            IndexingError, SearchDownError, redis.RedisError, KafkaException: nothing of the batch is committed.
+            NoIndexError, IndexingError, SearchDownError, redis.RedisError, KafkaException: nothing of the batch is
+                committed.
 
         """
         # Before records are taken: a new index wants earlier ones first.
@@ -106,15 +102,11 @@ class Feed:
             self._commit(records)
         return len(records)
 
-    def _in_use(self) -> _Index:
-        name = behind(self._nodes, PRODUCTS)
-        if name is None:
-            raise IndexingError(
-                f"there is no index behind {PRODUCTS}", remedy="Run: python -m quintet.ecommerce.search build"
-            )
-        meta = meta_of(self._nodes, name)
-        offsets = {int(partition): offset for partition, offset in meta.get("stock_offsets", {}).items()}
-        return _Index(name, str(meta.get("epoch", name)), offsets)
+    def _in_use(self) -> Index:
+        index = in_use(self._nodes)
+        if index is None:
+            raise NoIndexError("the feed")
+        return index
 
     def _look(self) -> None:
         """Go on with the index that the alias now leads to, from where that says."""
@@ -135,13 +127,7 @@ class Feed:
         self._consumer.incremental_assign(moved)
 
     def _assigned(self, consumer: Consumer, parts: Sequence[TopicPartition]) -> None:
-        """Begin at what was committed for this index; else, of stock, where the index says."""
-        begun = committed(consumer, parts, timeout=20)
-        for part in begun:
-            is_of_another = (part.metadata or "") != self._index.name
-            if part.topic == STOCK_TOPIC and is_of_another and part.partition in self._index.offsets:
-                part.offset = self._index.offsets[part.partition]
-        consumer.incremental_assign(begun)
+        consumer.incremental_assign(_begun(consumer, parts, self._index))
 
     def _is_record(self, message: Message) -> bool:
         error = message.error()
@@ -249,12 +235,33 @@ class Feed:
         )
 
 
-def committed_offsets(consumer: Consumer, *, fresh: bool) -> dict[int, int]:
-    """By partition of the topic of stock changes the record that a new index begins with.
+def follow(feeding: Callable[[], AbstractContextManager[Feed]], is_over: Callable[[], bool]) -> None:
+    """Step until it is over; after trouble, and as long as there is no index, begin anew with another feed."""
+    trouble = ""
+    while not is_over():
+        try:
+            with feeding() as feed:
+                told, trouble = time.monotonic(), ""
+                while not is_over():
+                    feed.step()
+                    if time.monotonic() - told > _TOLD:
+                        told = time.monotonic()
+                        _LOG.warning("%s", dict(feed.counts))
+        except (LabError, RedisError, KafkaException) as error:
+            # The same is told once, however long it lasts.
+            if str(error) != trouble:
+                trouble = str(error)
+                _LOG.warning("%s", trouble)
+            time.sleep(_PAUSE)
+
+
+def missing_from(consumer: Consumer, index: Index | None, *, replay: bool = False) -> dict[int, int]:
+    """By partition of the topic of stock changes the first record that is not in the stock of a new index.
 
     Args:
         consumer: of the feed's group.
-        fresh: the catalogue's stock is that of now: begin at the end of the topic; else where the feed is.
+        index: whose stock is taken over; None: the stock is that of the catalogue.
+        replay: the catalogue's stock is that before the first record of the topic; else that of now.
 
     Raises:
         LabError: the topic is not there.
@@ -264,9 +271,21 @@ def committed_offsets(consumer: Consumer, *, fresh: bool) -> dict[int, int]:
     if found.error is not None:
         raise LabError(f"there is no topic {STOCK_TOPIC}", remedy="Run: quintet run ecommerce")
     parts = [TopicPartition(STOCK_TOPIC, number) for number in sorted(found.partitions)]
-    begun = {part.partition: part.offset for part in committed(consumer, parts, timeout=20)}
-    ends = {part.partition: consumer.get_watermark_offsets(part, timeout=20)[1] for part in parts}
-    return {number: ends[number] if fresh or begun[number] < 0 else begun[number] for number in ends}
+    marks = {part.partition: consumer.get_watermark_offsets(part, timeout=20) for part in parts}
+    if index is None:
+        return {number: low if replay else high for number, (low, high) in marks.items()}
+    begun = {part.partition: part.offset for part in _begun(consumer, parts, index)}
+    return {number: high if begun[number] < 0 else begun[number] for number, (_, high) in marks.items()}
+
+
+def _begun(consumer: Consumer, parts: Sequence[TopicPartition], index: Index) -> list[TopicPartition]:
+    """What was committed for an index; else, of stock, where the index says."""
+    begun = committed(consumer, parts, timeout=20)
+    for part in begun:
+        is_of_another = (part.metadata or "") != index.name
+        if part.topic == STOCK_TOPIC and is_of_another and part.partition in index.offsets:
+            part.offset = index.offsets[part.partition]
+    return begun
 
 
 def _looked_at(kind: str, row: Mapping[str, Any]) -> list[tuple[int, int]]:

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import httpx
 
-from quintet.ecommerce.search.errors import SearchDownError, SearchRefusedError
+from quintet.ecommerce.search.errors import NoIndexError, SearchDownError, SearchRefusedError
 
 __all__ = ["AsyncNodes", "Nodes", "SearchDoor", "lines"]
 
@@ -89,7 +89,8 @@ class Nodes:
 
         Raises:
             SearchDownError: no node answers.
-            SearchRefusedError: the answer is an error; its status and reason.
+            NoIndexError: there is no such index.
+            SearchRefusedError: the answer is another error; its status and reason.
 
         """
         why = ""
@@ -158,9 +159,12 @@ def _read(answer: httpx.Response, what: str) -> Any:
         return answer.json() if answer.content else None
     try:
         reason = answer.json()["error"]
-        told = reason["root_cause"][0]["reason"] if isinstance(reason, dict) and reason.get("root_cause") else reason
+        cause = reason["root_cause"][0] if isinstance(reason, dict) and reason.get("root_cause") else {"reason": reason}
+        kind, told = cause.get("type"), cause["reason"]
     except (ValueError, KeyError, TypeError, IndexError):
-        told = answer.text[:300]
+        kind, told = None, answer.text[:300]
+    if kind == "index_not_found_exception":
+        raise NoIndexError(what)
     status = answer.status_code
     raise SearchRefusedError(f"OpenSearch refuses {what}: {told} (status {status})", status=status)
 

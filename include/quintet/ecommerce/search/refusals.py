@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from quintet.ecommerce.search.errors import SearchDownError, SearchRefusedError
+from quintet.ecommerce.search.errors import BUILD_FIRST, NoIndexError, SearchDownError, SearchRefusedError
 from quintet.ecommerce.search.limits import RateError
 from quintet.ecommerce.search.shop import Shop
 from quintet.webservice.tokens import AccessError
@@ -35,9 +35,10 @@ _CODES = {
 Handler = Callable[[Request, Any], Awaitable[Response]]
 
 
-def refusal(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """An error as the service answers it."""
-    return JSONResponse({"error": {"code": _CODES.get(status, "internal"), "message": message}}, status, headers)
+def refusal(status: int, message: str, headers: dict[str, str] | None = None, code: str = "") -> JSONResponse:
+    """An error as the service answers it; `code` where that of the status would say too little."""
+    told = {"code": code or _CODES.get(status, "internal"), "message": message}
+    return JSONResponse({"error": told}, status, headers)
 
 
 def add_refusals(app: FastAPI, shop: Shop) -> None:
@@ -58,6 +59,9 @@ def add_refusals(app: FastAPI, shop: Shop) -> None:
     async def down(_: Request, error: SearchDownError) -> Response:
         return refusal(503, "the search does not answer: try again", {"Retry-After": "2"})
 
+    async def not_indexed(_: Request, error: NoIndexError) -> Response:
+        return refusal(503, f"there is no index of products yet. {BUILD_FIRST}", {"Retry-After": "30"}, "not_indexed")
+
     async def unexpected(request: Request, error: Exception) -> Response:
         shop.counters.add("failures_total", error=type(error).__name__)
         _LOG.error("%s %s: %s", request.method, request.url.path, error)
@@ -69,6 +73,7 @@ def add_refusals(app: FastAPI, shop: Shop) -> None:
         RequestValidationError: invalid,
         HTTPException: http,
         SearchDownError: down,
+        NoIndexError: not_indexed,
         SearchRefusedError: unexpected,
         Exception: unexpected,
     }

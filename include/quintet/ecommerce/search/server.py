@@ -35,7 +35,7 @@ from quintet.ecommerce.definitions import POINTS
 from quintet.ecommerce.search import finding
 from quintet.ecommerce.search.asked import Asked, Language, Text
 from quintet.ecommerce.search.definition import PRODUCTS
-from quintet.ecommerce.search.errors import SearchDownError, SearchRefusedError
+from quintet.ecommerce.search.errors import NoIndexError, SearchDownError, SearchRefusedError
 from quintet.ecommerce.search.operations import operations_now
 from quintet.ecommerce.search.pages import add_pages
 from quintet.ecommerce.search.reading import Completions, Found, Product, read_product
@@ -171,6 +171,8 @@ def _add_rest(app: FastAPI, shop: Shop) -> None:
     async def product(product_id: Annotated[int, Path(ge=0, le=2**53)], lang: Language = Language.en) -> Product:
         try:
             found = await shop.nodes.ask("GET", f"/{PRODUCTS}/_doc/{product_id}")
+        except NoIndexError:
+            raise
         except SearchRefusedError as error:
             if error.status == 404:
                 raise HTTPException(404, f"there is no product {product_id}") from None

@@ -1,0 +1,113 @@
+"""The product search as the playbook runs it: keys, what restarts it, where its feed is, and what the lab file says."""
+
+from __future__ import annotations
+
+import getpass
+import grp
+import hashlib
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from plays import ANSIBLE, Play
+from quintet.webservice.tokens import AccessError, Tokens
+
+ROLE = ANSIBLE / "roles" / "shop"
+SECRETS = {
+    f"{owner}_{name}": f"secret {owner} {name}"
+    for owner, names in {
+        "shop": ("reader", "writer", "admin"),
+        "search": ("reader", "writer"),
+        "redis": ("quintet",),
+        "postgres": ("shop",),
+        "kafka": ("quintet",),
+    }.items()
+    for name in names
+}
+#: Of the role itself: what the role `service` does with its part is tested with that.
+NOTED = "Note what its doors and passwords are"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    found = tmp_path / "home"
+    (found / "config").mkdir(parents=True)
+    return found
+
+
+def written(play: Play, *, told: str = "1", **variables: Any) -> str:
+    """Play the role's tasks up to its first service, and tell some value."""
+    tasks: list[dict[str, Any]] = [
+        {"name": "Take", "ansible.builtin.include_vars": str(ROLE / part)}
+        for part in ("defaults/main.yml", "vars/main.yml")
+    ]
+    own = yaml.safe_load((ROLE / "tasks/main.yml").read_text(encoding="utf-8"))
+    before = own[: [task["name"] for task in own].index(NOTED) + 1]
+    for task in before:
+        if "ansible.builtin.template" in task:
+            task["ansible.builtin.template"]["src"] = str(ROLE / "templates" / task["ansible.builtin.template"]["src"])
+        task.pop("no_log", None)
+    said = {"name": "Tell", "ansible.builtin.debug": {"msg": "told {{ " + told + " }}."}}
+    given = {"profiles": "search", "secrets_values": SECRETS, **variables}
+    owner = {"service_user": getpass.getuser(), "service_group": grp.getgrgid(os.getgid()).gr_name}
+    done = play([*tasks, *before, said], **owner, **given)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def test_keys_are_kept_as_digests_by_their_owner_and_allow_what_they_are_for(play: Play, home: Path) -> None:
+    written(play)
+    file = home / "config/shop/keys"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    text = file.read_text(encoding="utf-8")
+    assert not any(secret in text for secret in SECRETS.values())
+    assert hashlib.sha256(SECRETS["shop_reader"].encode()).hexdigest() in text
+    keys = Tokens.read(file)
+    allowed = {"reader": {"read"}, "writer": {"read", "write"}, "admin": {"read", "write", "admin"}}
+    for name, scopes in allowed.items():
+        shown = f"Bearer {SECRETS[f'shop_{name}']}"
+        for scope in ("read", "write", "admin"):
+            if scope in scopes:
+                assert keys.check(shown, scope) == name
+            else:
+                with pytest.raises(AccessError):
+                    keys.check(shown, scope)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {},
+        {"secrets_values": {**SECRETS, "redis_quintet": "another"}},
+        {"secrets_values": {**SECRETS, "search_writer": "another"}},
+        {"port_offset": 100},
+        {"secrets_values": {**SECRETS, "shop_reader": "another"}},
+    ],
+    ids=["nothing", "a password of Redis", "a password of search", "ports", "a key"],
+)
+def test_other_doors_and_passwords_are_noticed_without_being_told(
+    play: Play, home: Path, other: dict[str, Any]
+) -> None:
+    written(play)
+    noted, keys = (home / "config/shop" / name for name in ("doors", "keys"))
+    before = {file: file.read_text(encoding="utf-8") for file in (noted, keys)}
+    assert len(before[noted].strip()) == 64, "a digest and nothing else"
+    written(play, **other)
+    changed = {file.name for file, text in before.items() if file.read_text(encoding="utf-8") != text}
+    is_key = other.get("secrets_values", SECRETS)["shop_reader"] != SECRETS["shop_reader"]
+    assert changed == ({"keys"} if is_key else {"doors"} if other else set())
+
+
+def test_the_command_is_what_the_program_takes(play: Play, home: Path) -> None:
+    own = yaml.safe_load((ROLE / "tasks/main.yml").read_text(encoding="utf-8"))
+    given = [task["vars"] for task in own if task.get("ansible.builtin.include_role")]
+    assert [entry["service_name"] for entry in given] == ["shop", "shop-feed"]
+    words = [f"({entry['service_command'].strip().strip('{}')}) | join(' ')" for entry in given]
+    said = written(play, told=" ~ ' and ' ~ ".join(words), port_offset=100)
+    program = f"{home}/envs/search/bin/python -m quintet.ecommerce.search"
+    served = f"serve --host 127.0.0.1 --port 18540 --keys {home}/config/shop/keys --requests-per-second 100"
+    assert f"told {program} {served} and {program} feed." in said
