@@ -18,7 +18,7 @@ from topic_content import messages_of
 from kafka_server import kafka_server
 from labs import lab_below
 from quintet.call import RESULT
-from quintet.catalogue.ecommerce import EVENT_TOPICS
+from quintet.catalogue.ecommerce import EVENT_TOPICS, PRODUCT_VERSIONS
 from quintet.ecommerce import live
 from quintet.ecommerce.truth import FILE_NAME, Truth
 from quintet.settings import Lab
@@ -89,11 +89,16 @@ def test_an_open_shop_sends_at_its_time_what_its_truth_says_and_an_input_can_fol
     assert len(sent) == told["records"]
     assert before < truth.begin <= min(sent) <= max(sent) < truth.end < after + 1000
     assert {path.stem for path in (tmp_path / "catalogue").iterdir()} >= {"products", "judgements", "price_changes"}
+    door = lab.endpoint("kafka")
+    announced = messages_of(f"{door.host}:{door.port}", PRODUCT_VERSIONS.name, PRODUCT_VERSIONS.partitions)
+    assert len({message.key() for message in announced}) >= 1000, "every product has a version"
+    assert max(message.timestamp()[1] for message in announced) < truth.begin, "before anything happens to it"
 
     replayed = run("--input", str(small[0]))
     assert replayed["records"] == small[1].expect["records"] + small[1].expect["malformed"]
     assert len(times_of(lab)) == told["records"] + replayed["records"]
-    assert set(Answers.numbers) == {s for topic in EVENT_TOPICS.values() for s in (topic.subject, topic.key_subject)}
+    topics = [*EVENT_TOPICS.values(), PRODUCT_VERSIONS]
+    assert set(Answers.numbers) == {s for topic in topics for s in (topic.subject, topic.key_subject)}
 
 
 def test_what_cannot_be_sent_is_told_with_an_exit_code(

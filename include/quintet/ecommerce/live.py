@@ -1,7 +1,7 @@
 """A shop that is open now: `python -m quintet.ecommerce.live`, for the environment `streaming`.
 
-Makes the topics, then sends what happens in a shop from now on, `--rate` records a second on average for `--seconds`,
-each at its time; catalogue and truth lie in `--out` at the end. With `--input` it sends an input folder instead, at
+Makes the topics, announces the products, then sends what happens in a shop from now on, `--rate` records a second on
+average for `--seconds`, each at its time; catalogue and truth lie in `--out` at the end. With `--input` it sends an input folder instead, at
 `--speed` times the time that it holds; 0: as fast as Kafka takes it. With `--measure` nothing is sent: the records are
 made and encoded, and how fast is told. Standard output ends with `RESULT {json}`.
 """
@@ -18,6 +18,7 @@ from typing import Any
 
 from quintet.call import RESULT
 from quintet.catalogue.ecommerce import ECOMMERCE_TOPICS, EVENT_TOPICS
+from quintet.ecommerce.dimension import announce
 from quintet.ecommerce.generator import write_catalogue, write_truth
 from quintet.ecommerce.sending import Pace, ahead, batches_of_files, batches_of_piece, rows_of, send
 from quintet.ecommerce.simulation import Scale, Simulation
@@ -31,8 +32,9 @@ __all__ = ["main"]
 
 #: Batches that are made before their time; a batch is about two seconds at ten thousand records a second.
 DEPTH = 12
-#: Time to make the first of them, at least, and for each thousand records a second.
-_LEAD_S, _LEAD_EACH_S = 5.0, 3.0
+#: Time to make the first of them and to announce the products: at least, for each thousand records a second, for each
+#: thousand products.
+_LEAD_S, _LEAD_EACH_S, _LEAD_PRODUCTS_S = 5.0, 3.0, 0.2
 
 
 def main(words: list[str]) -> int:
@@ -82,14 +84,15 @@ def _made(simulation: Simulation, recorder: Recorder, forms: Mapping[str, Form])
 
 def _open(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
     producer, stranger = _producers(lab)
-    lead_s = _LEAD_S + _LEAD_EACH_S * options.rate / 1000
+    lead_s = _LEAD_S + (_LEAD_EACH_S * options.rate + _LEAD_PRODUCTS_S * options.products) / 1000
+    began = time.monotonic() + lead_s
     simulation = _simulation(options, int((time.time() + lead_s) * 1000))
+    write_catalogue(options.out, simulation.shop)
+    announce(lab, options.out)
     recorder = Recorder()
     pace = Pace(simulation.start_ms, lead_s=simulation.start_ms / 1000 - time.time())
-    began = time.monotonic() + lead_s
     sent = send(producer, stranger, ahead(_made(simulation, recorder, producer.forms), DEPTH), pace)
     seconds = time.monotonic() - began
-    write_catalogue(options.out, simulation.shop)
     truth = write_truth(options.out, simulation, recorder, f"live, {options.seconds} s, seed {options.seed}")
     return {**_told(sent, seconds), "behind_s": round(pace.behind_s, 3), "expect": truth.expect}
 
