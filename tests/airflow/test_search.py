@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from types import SimpleNamespace
 from typing import Any
 
+import certifi
 import pytest
 
 import airflow_home  # noqa: F401  # sets the environment before Airflow is imported
 from quintet.airflow import search
-from quintet.airflow.search import CheckAlias, CheckCluster
+from quintet.airflow.search import CheckAlias, CheckCluster, LabConnection
 from quintet.errors import LabError, ServiceDownError
 
 pytestmark = pytest.mark.airflow
@@ -23,6 +25,21 @@ def answering(monkeypatch: pytest.MonkeyPatch, **given: Any) -> None:
         count=lambda *, index: {"count": 7},
     )
     monkeypatch.setattr(search, "search_hook", lambda: SimpleNamespace(client=client))
+
+
+@pytest.fixture
+def nobodys(monkeypatch: pytest.MonkeyPatch) -> LabConnection:
+    """A connection to a port at which nobody listens, on a machine that has a bundle of its own."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/the/bundle/of/the/machine.pem")
+    monkeypatch.setattr(search, "load_lab", lambda: SimpleNamespace(options={"search": {"ca": certifi.where()}}))
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return LabConnection(host="127.0.0.1", port=held.getsockname()[1], use_ssl=True)
+
+
+def test_the_authority_of_the_lab_comes_before_a_bundle_of_the_machine(nobodys: LabConnection) -> None:
+    settings = nobodys.session.merge_environment_settings(nobodys.host, {}, None, None, None)
+    assert settings["verify"] == certifi.where()
 
 
 def proof(index: str = "of-1", documents: str = "7") -> CheckAlias:
@@ -50,6 +67,18 @@ def test_another_index_or_number_of_documents_is_told(
     answering(monkeypatch, **given)
     with pytest.raises(LabError, match="run the DAG again"):
         proof(**wanted).execute({})
+
+
+def test_a_cluster_that_does_not_answer_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, nobodys: LabConnection
+) -> None:
+    def health() -> Any:
+        nobodys.perform_request("GET", "/_cluster/health")
+
+    client = SimpleNamespace(cluster=SimpleNamespace(health=health))
+    monkeypatch.setattr(search, "search_hook", lambda: SimpleNamespace(client=client))
+    with pytest.raises(ServiceDownError, match="Connection refused.*quintet logs search"):
+        CheckCluster(task_id="check_cluster").execute({})
 
 
 def test_nothing_is_built_in_a_cluster_that_has_lost_shards(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from airflow.providers.opensearch.operators.opensearch import (
     OpenSearchQueryOperator,
 )
 from airflow.sdk import BaseOperator
+from opensearchpy import ConnectionError as OpenSearchConnectionError
 from opensearchpy import RequestsHttpConnection
 
 from quintet.errors import LabError, ServiceDownError
@@ -32,6 +33,8 @@ class LabConnection(RequestsHttpConnection):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **{**options, "ca_certs": load_lab().options["search"]["ca"]})
+        # Else a REQUESTS_CA_BUNDLE or a proxy of the machine would come before what is given here.
+        self.session.trust_env = False
 
 
 def search_hook(connection: str = CONNECTION) -> OpenSearchHook:
@@ -44,7 +47,12 @@ class CheckCluster(BaseOperator):
 
     def execute(self, context: Any) -> str:
         """Ask as the user who indexes. Raises ServiceDownError."""
-        status = str(search_hook().client.cluster.health()["status"])
+        try:
+            status = str(search_hook().client.cluster.health()["status"])
+        except OpenSearchConnectionError as error:
+            raise ServiceDownError(
+                f"the search cluster does not answer: {error.error}", remedy="Read: quintet doctor, quintet logs search"
+            ) from error
         if status == "red":
             raise ServiceDownError("the search cluster has lost shards", remedy="Read: quintet logs search")
         return status
