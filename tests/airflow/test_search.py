@@ -77,7 +77,7 @@ def test_a_cluster_that_does_not_answer_is_told_in_one_line(
 
     client = SimpleNamespace(cluster=SimpleNamespace(health=health))
     monkeypatch.setattr(search, "search_hook", lambda: SimpleNamespace(client=client))
-    with pytest.raises(ServiceDownError, match="Connection refused.*quintet logs search"):
+    with pytest.raises(ServiceDownError, match=r"Connection refused.*quintet logs search"):
         CheckCluster(task_id="check_cluster").execute({})
 
 
