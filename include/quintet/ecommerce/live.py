@@ -1,9 +1,9 @@
 """A shop that is open now: `python -m quintet.ecommerce.live`, for the environment `streaming`.
 
 Makes the topics, announces the products, then sends what happens in a shop from now on, `--rate` records a second on
-average for `--seconds`, each at its time; catalogue and truth lie in `--out` at the end. With `--input` it sends an input
-folder instead, at `--speed` times the time that it holds; 0: as fast as Kafka takes it. With `--measure` nothing is sent:
-the records are made and encoded, and how fast is told. Standard output ends with `RESULT {json}`.
+average for `--seconds`, each at its time; catalogue and truth lie in `--out` at the end. With `--input` it sends an
+input folder instead, at `--speed` times the time that it holds; 0: as fast as Kafka takes it. With `--measure` nothing
+is sent: the records are made and encoded, and how fast is told. Standard output ends with `RESULT {json}`.
 """
 
 from __future__ import annotations
