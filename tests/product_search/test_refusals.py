@@ -142,6 +142,7 @@ def test_a_cluster_that_is_away_is_a_503_that_tells_nothing_of_it(redis_port: in
         assert client.get("/health").status_code == 200
 
 
+@pytest.mark.usefixtures("redis")
 def test_without_an_index_it_is_told_how_to_build_one(
     built: Any, catalogue: Path, opensearch: str, redis_port: int
 ) -> None:
