@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 import psutil
 import pytest
 
+from quintet.errors import ServiceDownError
+from quintet.runs.airflow import AirflowClient
 from quintet.settings import Lab, default_home, read_lab
 
 ROOT = Path(__file__).parents[2]
@@ -90,14 +93,14 @@ class LabUnderTest:
         return done
 
     def start_quintet(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start the command in the background."""
+        """Start the command in the background; what it tells of its progress is read apart from its output."""
         return subprocess.Popen(
             [ROOT / "quintet", *arguments],
             cwd=ROOT,
             env=self.environment,
             text=True,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.PIPE,
         )
 
     def sql(self, query: str) -> list[dict[str, Any]]:
@@ -160,6 +163,20 @@ def wait_until(condition: Any, limit: float, what: str) -> Any:
             return found
         time.sleep(0.5)
     pytest.fail(f"not within {limit} s: {what}")
+
+
+def task_runs(lab: LabUnderTest, dag_id: str, task_id: str) -> Callable[[], bool]:
+    """Whether a task of the DAG's run that is under way is running now; for `wait_until`."""
+
+    def look() -> bool:
+        with contextlib.suppress(ServiceDownError), AirflowClient(lab.lab) as airflow:
+            for run in airflow.unfinished(dag_id):
+                tasks = airflow.tasks(dag_id, run.run_id)
+                if any(task.task_id == task_id and task.state == "running" for task in tasks):
+                    return True
+        return False
+
+    return look
 
 
 @pytest.fixture(scope="session")

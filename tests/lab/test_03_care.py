@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -57,28 +58,35 @@ def travel(lab: LabUnderTest, verb: str, *arguments: str) -> Any:
     return told["versions"] if verb == "history" else told
 
 
-def test_care_joins_the_files_of_an_iceberg_table_and_keeps_its_rows(installed: LabUnderTest, probe: str) -> None:
-    assert count(installed, probe, "files") == 6
-    before = installed.sql(f"select * from {probe} order by number")
-    found = cared(installed)[probe]
+@dataclass(frozen=True)
+class FirstCare:
+    """Rows and number of files of the probe before the care, and what the care told of each table."""
+
+    rows: list[dict[str, Any]]
+    files: int
+    found: dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def first_care(installed: LabUnderTest, probe: str) -> FirstCare:
+    before, files = installed.sql(f"select * from {probe} order by number"), count(installed, probe, "files")
+    return FirstCare(before, files, cared(installed))
+
+
+def test_care_joins_the_files_of_an_iceberg_table_and_keeps_its_rows(
+    installed: LabUnderTest, probe: str, first_care: FirstCare
+) -> None:
+    found = first_care.found[probe]
+    assert first_care.files == 6
     assert "compact" in found["done"]
     assert (found["files_before"], found["files_after"], found["rows"]) == (6, count(installed, probe, "files"), 6)
     assert found["files_after"] < 6
     assert found["read_seconds_before"] > 0
     assert found["read_seconds_after"] > 0
-    assert installed.sql(f"select * from {probe} order by number") == before
+    assert installed.sql(f"select * from {probe} order by number") == first_care.rows
 
 
-def test_a_second_care_makes_no_snapshot_and_no_commit(installed: LabUnderTest, probe: str) -> None:
-    cared(installed)
-    snapshots = {name: count(installed, name, "snapshots") for name in (probe, COUNTRIES)}
-    version = travel(installed, "history", LINES, "--limit", "1")[0]["version"]
-    assert {name: row["done"] for name, row in cared(installed).items() if row["done"]} == {}
-    assert {name: count(installed, name, "snapshots") for name in snapshots} == snapshots
-    assert travel(installed, "history", LINES, "--limit", "1")[0]["version"] == version
-
-
-def test_every_table_of_the_project_is_measured(installed: LabUnderTest) -> None:
+def test_every_table_of_the_project_is_measured(installed: LabUnderTest, first_care: FirstCare) -> None:
     from quintet.catalogue import tables
 
     known = {
@@ -88,10 +96,18 @@ def test_every_table_of_the_project_is_measured(installed: LabUnderTest) -> None
             "from iceberg.information_schema.tables where table_schema = 'gold_lakehouse' and table_type = 'BASE TABLE'"
         )
     } | {table.full_name for table in tables("lakehouse") if table.catalog == "delta"}
-    found = cared(installed)
-    assert set(found) == known
-    assert found[LINES]["rows"] == rows(installed, LINES) > 0
-    assert found[LINES]["files_after"] == 1
+    assert set(first_care.found) == known
+    assert first_care.found[LINES]["rows"] == rows(installed, LINES) > 0
+    assert first_care.found[LINES]["files_after"] == 1
+
+
+@pytest.mark.usefixtures("first_care")
+def test_a_second_care_makes_no_snapshot_and_no_commit(installed: LabUnderTest, probe: str) -> None:
+    snapshots = {name: count(installed, name, "snapshots") for name in (probe, COUNTRIES)}
+    version = travel(installed, "history", LINES, "--limit", "1")[0]["version"]
+    assert {name: row["done"] for name, row in cared(installed).items() if row["done"]} == {}
+    assert {name: count(installed, name, "snapshots") for name in snapshots} == snapshots
+    assert travel(installed, "history", LINES, "--limit", "1")[0]["version"] == version
 
 
 def test_an_iceberg_table_is_rolled_back_to_a_snapshot_and_forth_again(installed: LabUnderTest) -> None:

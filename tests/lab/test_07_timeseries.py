@@ -14,11 +14,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.lab.conftest import LabUnderTest, need, wait_until
+from tests.lab.conftest import LabUnderTest, need, task_runs, wait_until
 
 from quintet import alerts
 from quintet.errors import LabError, ServiceDownError
-from quintet.runs.airflow import AirflowClient
 from quintet.timeseries.generator import repair
 from quintet.timeseries.labclient import LabClient
 from quintet.timeseries.truth import FILE_NAME, Truth
@@ -116,23 +115,14 @@ def test_a_second_run_sends_nothing_and_changes_nothing(lab: LabUnderTest, works
 def test_a_run_outlives_the_database_being_killed_while_files_are_sent(lab: LabUnderTest, works: Path) -> None:
     before = fingerprint(lab)
     run = lab.start_quintet("run", "timeseries", "--input", str(works), "--full-refresh")
-
-    def sends() -> bool:
-        with contextlib.suppress(ServiceDownError), AirflowClient(lab.lab) as airflow:
-            for found in airflow.unfinished(DAG):
-                tasks = airflow.tasks(DAG, found.run_id)
-                if any(task.task_id == "load.send" and task.state == "running" for task in tasks):
-                    return True
-        return False
-
     try:
-        wait_until(sends, STEP, "files are sent")
+        wait_until(task_runs(lab, DAG, "load.send"), STEP, "files are sent")
         time.sleep(2)
         lab.kill_tree(lab.service_pid("timeseries"))
-        output, _ = run.communicate(timeout=STEP * 3)
+        output, told = run.communicate(timeout=STEP * 3)
     finally:
         run.kill()
-    assert run.returncode == 0, output[-6000:]
+    assert run.returncode == 0, output[-3000:] + told[-3000:]
     assert fingerprint(lab) == before
     lab.quintet("verify", "timeseries")
 
