@@ -136,7 +136,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
             (given / path.name).symlink_to(path)
         for number, path in enumerate(made):
             (given / f"flink-sql-connector-kafka-own-{number}.jar").symlink_to(path)
-        line = ["bash", str(ROLE / "parts.sh"), java, str(given), str(file), str(jar)]
+        line = ["bash", str(ROLE / "parts.sh"), java, str(given), str(given), str(jar), str(file)]
         said = [subprocess.run(line, check=True, capture_output=True, text=True).stdout.strip() for _ in range(2)]
         assert said == ["changed", "same"]
         made.append(jar)

@@ -38,8 +38,8 @@ FROM minutes;
 
 INSERT INTO lake.silver_ecommerce.sessions SELECT
   user_id,
-  CAST(begins_at AS TIMESTAMP_LTZ(6)),
-  CAST(ends_at AS TIMESTAMP_LTZ(6)),
+  begins_at,
+  ends_at,
   page_views,
   cart_additions,
   orders,
@@ -62,7 +62,7 @@ FROM minutes;
 
 INSERT INTO live_handled SELECT kind, arrived_hour, records, broken, late, taken FROM handled;
 
-INSERT INTO live_abandoned_carts SELECT user_id, begins_at, ends_at, cart_additions FROM user_sessions WHERE is_abandoned;
+INSERT INTO live_abandoned_carts SELECT user_id, CAST(begins_at AS TIMESTAMP(3)), CAST(ends_at AS TIMESTAMP(3)), cart_additions FROM user_sessions WHERE is_abandoned;
 
 INSERT INTO live_suspicious_orders SELECT order_id, reason, user_id, total_amount, ordered_at FROM suspicions;
 
