@@ -24,6 +24,20 @@ if TYPE_CHECKING:
 #: The bridge to the JVM drops its loopback connections to the garbage collector, in whatever test that comes by.
 _BRIDGE = r"ignore:unclosed <socket\.socket .*raddr=\('127\.0\.0\.1', \d+\)>:ResourceWarning"
 
+#: What a session over a few rows differs in from that of a job: there planning and compiling are nearly all the work.
+_FEW_ROWS = {
+    "spark.sql.shuffle.partitions": "2",
+    # Expressions are interpreted: a test has not enough rows to be worth a class for each of them.
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    # Plans are not written down for a history server that nobody looks at, ...
+    "spark.eventLog.enabled": "false",
+    "spark.sql.ui.explainMode": "simple",
+    # ... nor is the line of Python noted behind every column.
+    "spark.python.sql.dataFrameDebugging.enabled": "false",
+    "spark.databricks.delta.snapshotPartitions": "1",
+}
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what starts Spark, and let the bridge's own warnings pass in a run that does."""
@@ -44,7 +58,9 @@ def spark_jars() -> Path | None:
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """Session over two cores; the tables of each test lie in the folders of its own lab."""
-    from quintet.lake.spark import session  # here: suites without the lake's libraries read this file too
+    from pyspark.sql import SparkSession  # here: suites without the lake's libraries read this file too
+
+    from quintet.lake.spark import configuration
 
     jars = spark_jars()
     if jars is None:
@@ -53,8 +69,10 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     with warnings.catch_warnings():
         # Of Spark's own modules, while they start.
         warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"pyspark\.")
-        running = session(lab, "tests")
-    running.conf.set("spark.sql.shuffle.partitions", "2")
+        builder = SparkSession.builder
+        for name, value in (configuration(lab, "tests") | _FEW_ROWS).items():
+            builder = builder.config(name, value)
+        running = builder.getOrCreate()
     yield running
     running.stop()
 

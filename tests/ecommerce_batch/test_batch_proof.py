@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 pytest.importorskip("pyspark", reason="the spark environment has it")
-from eventlog import EventLog, records_of
+from shopstory import Story
 
-from quintet.catalogue.ecommerce import EVENT_TOPICS
 from quintet.catalogue.ecommercebatch import (
     DAILY_FIGURES,
     DAY_BALANCE,
@@ -26,21 +22,8 @@ from quintet.catalogue.ecommercebatch import (
     WITHDRAWALS,
 )
 from quintet.check import Check
-from quintet.ecommerce.batch.gate import passed_batch, run_gate
-from quintet.ecommerce.batch.masterdata import load_lists
 from quintet.ecommerce.batch.proof import GOLD, Known, checks
-from quintet.ecommerce.batch.publish import publish
-from quintet.ecommerce.batch.state import withdraw
-from quintet.ecommerce.ending import closes_at, fields
-from quintet.ecommerce.generator import Scale, generate
-from quintet.ecommerce.recount import last_arrival_ms
-from quintet.ecommerce.truth import Truth
-from quintet.errors import GateError
-from spark_session import spark_jars
 from sqlitelake import SqliteLake
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
 
 TABLES = (
     EVENT_LOG,
@@ -107,42 +90,17 @@ DAMAGES = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("proof") / "input"
-    generate(made, days=1, seed=3, scale=Scale(rate=0.12, products=2000, users=300))
-    return made
+def known(story: Story) -> Known:
+    return Known.of(story.folder, story.truth)
 
 
 @pytest.fixture(scope="module")
-def known(folder: Path) -> Known:
-    return Known.of(folder, Truth.read(folder / "truth.json"))
-
-
-@pytest.fixture(scope="module")
-def published(folder: Path, spark: SparkSession) -> SqliteLake:
-    """A day that was sent poisoned, taken back and sent whole, with the end of the input."""
-    log = EventLog(folder.parent / "lab", spark_jars())
-    load_lists(log.lab, folder)
-    (day,) = (folder / "by_day").iterdir()
-    records = records_of(day)
-    views = records.pop("page_view")
-    log.land({"page_view": [{**record, "page": "none"} for record in views]})
-    with pytest.raises(GateError):
-        run_gate(log.lab, lambda rows=0: spark, run_id="poisoned")
-    withdraw(kind="page_view", arrived_date=day.name, by="a person", reason="", lab_file=str(log.lab.file))
-    at_ms = closes_at(last_arrival_ms(folder))
-    at = datetime.fromtimestamp(at_ms / 1000, UTC)
-    ends = {
-        kind: [{**fields(kind, at_ms), "arrived_at": at}] * topic.partitions for kind, topic in EVENT_TOPICS.items()
-    }
-    log.land({"page_view": views, **records})
-    log.land(ends)
-    run_gate(log.lab, lambda rows=0: spark, run_id="whole")
-    publish(log.lab, lambda rows=0: spark, run_id="whole", up_to=passed_batch(log.lab, "whole"))
+def published(story: Story) -> SqliteLake:
+    """Days of which one was sent poisoned, taken back and sent whole, with the end of the input."""
     lake = SqliteLake()
     for table in TABLES:
         names = [column.name for column in table.columns]
-        lake.put(table.name, names, [[row[name] for name in names] for row in log.rows(table)])
+        lake.put(table.name, names, [[row[name] for name in names] for row in story.log.rows(table)])
     lake.keep()
     return lake
 
