@@ -17,7 +17,8 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ __all__ = [
     "Root",
     "cloud_server",
     "provider_mirror",
+    "running_provider",
     "terraform_program",
     "working_copy",
 ]
@@ -56,18 +58,25 @@ class Cloud:
             "AWS_SECRET_ACCESS_KEY": "testing",
             "AWS_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
+            # A provider that runs for several commands takes it from the first and stumbles over it at the second.
+            "AWS_CA_BUNDLE": "",
         }
 
     def client(self, service: str) -> Any:
-        import boto3
+        return _client(self.url, service)
 
-        return boto3.client(
-            service,
-            region_name=REGION,
-            endpoint_url=self.url,
-            aws_access_key_id="testing",
-            aws_secret_access_key="testing",
-        )
+
+@cache  # reading what a service is like takes a second
+def _client(url: str, service: str) -> Any:
+    import boto3
+
+    return boto3.client(
+        service,
+        region_name=REGION,
+        endpoint_url=url,
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+    )
 
 
 @dataclass(frozen=True)
@@ -96,7 +105,11 @@ class Root:
 
     def below(self, path: str) -> Root:
         """Another root in a folder of this one."""
-        return Root(self.folder / path, self.variables)
+        return replace(self, folder=self.folder / path)
+
+    def asking(self, provider: Mapping[str, str]) -> Root:
+        """The same, its commands asking a provider that runs already."""
+        return replace(self, variables={**self.variables, **provider})
 
     def run(self, command: str, *arguments: str) -> Ended:
         line = ["nice", "-n", "10", terraform_program(), command, "-no-color", *arguments]
@@ -180,9 +193,45 @@ def working_copy(folder: Path, cloud: Cloud) -> dict[str, str]:
         "TF_CLI_CONFIG_FILE": str(settings),
         "TF_IN_AUTOMATION": "1",
         "CHECKPOINT_DISABLE": "1",
+        # Half of a command's work would be the collection of garbage: programs that end soon have room instead.
+        "GOGC": "off",
+        "GOMEMLIMIT": "500MiB",
         "TF_VAR_ssh_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample player",
         "TF_VAR_image_owner": "self",
     }
+
+
+@contextmanager
+def running_provider(root: Root, log: Path) -> Iterator[dict[str, str]]:
+    """What lets commands ask one process of the provider that an initialised root has, until the block is left.
+
+    Otherwise each command reads the provider's 700 MB, to know them by their hash, and starts it. The process takes one
+    command at a time: it has the settings of the last one.
+    """
+    [program] = root.folder.glob(".terraform/providers/*/hashicorp/aws/*/*/terraform-provider-aws_*")
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            ["nice", "-n", "10", program, "-debug"],
+            env={**os.environ, **root.variables},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+        )
+        try:
+            yield {"TF_REATTACH_PROVIDERS": _reattachment(process, log)}
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _reattachment(process: subprocess.Popen[bytes], log: Path) -> str:
+    for _ in range(600):
+        text = log.read_text(errors="replace")
+        assert process.poll() is None, text[-2000:]
+        if found := re.search(r"TF_REATTACH_PROVIDERS='(.+)'$", text, re.MULTILINE):
+            return found[1]
+        time.sleep(0.1)
+    raise AssertionError(f"the provider did not start: {log.read_text(errors='replace')[-2000:]}")
 
 
 @contextmanager

@@ -47,10 +47,13 @@ def test_the_environment_is_valid_with_every_module(dev: Made) -> None:
     assert folders - {"dev"} == {folder.name for folder in (FOLDER / "modules").iterdir()}
 
 
-@pytest.fixture(scope="session")
-def refusal(dev: Made) -> str:
+@pytest.fixture(scope="module")
+def refusal(planned: Planned, others: Root) -> str:
     """What is said about all the wrong values together."""
-    ended = dev.root.plan("-lock=false", "-refresh=false", *(f"-var={value}" for value in WRONG))
+    planned("staging")
+    ended = others.below("environments/staging").plan(
+        "-lock=false", "-refresh=false", *(f"-var={value}" for value in WRONG)
+    )
     assert ended.code == 1, ended.output
     return ended.flat
 
@@ -60,10 +63,10 @@ def test_a_value_that_cannot_be_is_refused(refusal: str, value: str) -> None:
     assert WRONG[value] in refusal
 
 
-def test_prod_cannot_be_unprotected(planned: Planned, sources: Root) -> None:
+def test_prod_cannot_be_unprotected(planned: Planned, others: Root) -> None:
     planned("prod")
     wrong = ("-var=protect=false", "-var=database_multi_az=false")
-    ended = sources.below("environments/prod").plan("-lock=false", *wrong)
+    ended = others.below("environments/prod").plan("-lock=false", *wrong)
     assert ended.code == 1
     assert "prod is protected: protect = true." in ended.flat
     assert "The database of prod has a copy in another zone: database_multi_az = true." in ended.flat

@@ -156,48 +156,52 @@ def test_a_wrong_key_is_refused_and_not_shown(store: Store, user: str, secret: s
 
 
 def test_of_writers_on_one_condition_exactly_one_wins(store: Store, place: str) -> None:
+    reader, writers = store.bucket("lake_reader"), [store.bucket("lake_writer") for _ in range(WRITERS)]
     for number in range(ROUNDS):
         key = f"{place}{number}"
         for first in (True, False):
-            found = store.bucket("lake_reader").read(key)
+            found = reader.read(key)
             known = None if first else found.etag if found else "absent"
             won: list[bytes] = []
             start = threading.Barrier(WRITERS)
 
             def write(
-                name: bytes, key: str = key, known: str | None = known, won: list[bytes] = won, start: Any = start
+                one: int,
+                name: bytes,
+                key: str = key,
+                known: str | None = known,
+                won: list[bytes] = won,
+                start: Any = start,
             ) -> None:
-                bucket = store.bucket("lake_writer")
                 start.wait()
                 try:
-                    bucket.swap(key, name, known)
+                    writers[one].swap(key, name, known)
                 except ObjectChangedError:
                     return
                 won.append(name)
 
-            threads = [threading.Thread(target=write, args=(b"%d%d" % (first, one),)) for one in range(WRITERS)]
+            threads = [threading.Thread(target=write, args=(one, b"%d%d" % (first, one))) for one in range(WRITERS)]
             for thread in threads:
                 thread.start()
             for thread in threads:
                 thread.join()
             assert len(won) == 1
-            content = store.bucket("lake_reader").read(key)
+            content = reader.read(key)
             assert content is not None
             assert content.data == won[0]
 
 
 def test_removing_an_old_version_beside_a_new_one_keeps_the_new_one(store: Store, place: str) -> None:
+    writer, remover = store.bucket("lake_writer"), store.bucket("lake_writer")
     for number in range(ROUNDS * 4):
         key = f"{place}{number}"
-        writer = store.bucket("lake_writer")
         writer.put(key, b"old")
         (old,) = writer.versions(key)
         start = threading.Barrier(2)
 
         def remove(old: Any = old, start: Any = start) -> None:
-            bucket = store.bucket("lake_writer")
             start.wait()
-            bucket.remove(old)
+            remover.remove(old)
 
         thread = threading.Thread(target=remove)
         thread.start()

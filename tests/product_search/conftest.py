@@ -14,19 +14,13 @@ if TYPE_CHECKING:
 
     from quintet.ecommerce.search.nodes import Nodes
 
-START_MS = 1_735_689_600_000
-
 
 @pytest.fixture(scope="session")
 def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the tables of a shop of 6,000 products, 60 of each type."""
-    from quintet.ecommerce.generator import Scale, write_catalogue
-    from quintet.ecommerce.simulation import Simulation
+    """Folder of the tables of a shop of 500 products, five of each type: an index of it is soon made."""
+    from shop_tables import catalogue_below
 
-    folder = tmp_path_factory.mktemp("shop")
-    simulation = Simulation(11, START_MS, START_MS + 3_600_000, Scale(products=6000, users=50))
-    write_catalogue(folder, simulation.shop)
-    return folder / "catalogue"
+    return catalogue_below(tmp_path_factory.mktemp("shop"), products=500)
 
 
 @pytest.fixture(scope="session")
@@ -63,9 +57,9 @@ def nodes(opensearch: str) -> Iterator[Nodes]:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def built(nodes: Nodes, catalogue: Path) -> Nodes:
-    """The cluster with an index of the catalogue."""
+    """The cluster with an index of the module's catalogue."""
     from quintet.ecommerce.search.building import build
     from quintet.ecommerce.search.documents import Catalogue
 
@@ -73,10 +67,16 @@ def built(nodes: Nodes, catalogue: Path) -> Nodes:
     return nodes
 
 
-@pytest.fixture
-def client(built: Nodes, opensearch: str, redis_port: int, redis: Redis) -> Iterator[httpx.Client]:
+@pytest.fixture(scope="module")
+def service(built: Nodes, opensearch: str, redis_port: int) -> Iterator[httpx.Client]:
     """A client of a service that lets everybody in."""
     from shop_service import served
 
     with served(opensearch, redis_port) as found:
         yield found
+
+
+@pytest.fixture
+def client(service: httpx.Client, redis: Redis) -> httpx.Client:
+    """The same, nobody having asked it for anything."""
+    return service

@@ -11,11 +11,18 @@ pytest.importorskip("fastapi", reason="the search environment has it")
 import httpx
 import pyarrow.parquet as pq
 from redis import Redis
+from shop_tables import catalogue_below
 
 from quintet.ecommerce.search.relevance import DEPTH, measure, read_judged
 
 #: Of a small shop: what it has in a colour is less than ten, and all of these words are wanted.
 FLOOR = 0.9
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a shop of 6,000 products, 60 of each type: there is an order to be seen among them."""
+    return catalogue_below(tmp_path_factory.mktemp("whole_shop"), products=6000)
 
 
 def search(client: httpx.Client, **asked: Any) -> dict[str, Any]:

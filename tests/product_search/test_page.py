@@ -14,6 +14,7 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the search environment has it")
 from shop_service import served
+from shop_tables import catalogue_below
 
 from postgres_server import enter, postgres_server
 from quintet.catalogue.ecommerce import KPI_COLUMNS
@@ -25,6 +26,12 @@ from quintet.ecommerce.search.stock import StockChange, updates
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 BEGIN = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a shop of 6,000 products: black sofas and desks are among them."""
+    return catalogue_below(tmp_path_factory.mktemp("page_shop"), products=6000)
 
 
 @pytest.fixture(scope="module")

@@ -147,19 +147,16 @@ def test_without_an_index_it_is_told_how_to_build_one(
     built: Any, catalogue: Path, opensearch: str, redis_port: int
 ) -> None:
     remove(built)
-    try:
-        with served(opensearch, redis_port) as client:
-            for path in ("/api/v1/search?q=sofa", "/api/v1/suggest?q=so", "/api/v1/products/1", "/api/v1/operations"):
-                answer = client.get(path)
-                assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_indexed"), path
-                assert "quintet run ecommerce --dag ecommerce_index_products" in told(answer), path
-            assert client.get("/api/v1/trending").json() == {"texts": [], "products": []}
-            assert client.get("/ready").status_code == 503
-            assert client.get("/health").status_code == 200
-            build(built, Catalogue(catalogue))
-            assert client.get("/api/v1/search?q=sofa").status_code == 200
-    finally:
+    with served(opensearch, redis_port) as client:
+        for path in ("/api/v1/search?q=sofa", "/api/v1/suggest?q=so", "/api/v1/products/1", "/api/v1/operations"):
+            answer = client.get(path)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_indexed"), path
+            assert "quintet run ecommerce --dag ecommerce_index_products" in told(answer), path
+        assert client.get("/api/v1/trending").json() == {"texts": [], "products": []}
+        assert client.get("/ready").status_code == 503
+        assert client.get("/health").status_code == 200
         build(built, Catalogue(catalogue))
+        assert client.get("/api/v1/search?q=sofa").status_code == 200
 
 
 def test_the_documentation_names_every_route_and_loads_nothing_from_other_hosts(guarded: httpx.Client) -> None:
