@@ -11,7 +11,7 @@ import pytest
 from labs import lab_below
 from quintet.settings import Lab
 
-pytest_plugins = ["spark_session", "flink_lab"]
+pytest_plugins = ["spark_session", "flink_lab", "kafka_server"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

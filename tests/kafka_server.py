@@ -1,4 +1,4 @@
-"""A Kafka broker of one node on free loopback ports.
+"""A Kafka broker of one node on free loopback ports; the fixture `kafka_servers` is one for all tests of a run.
 
 QUINTET_KAFKA_SERVERS names a broker that runs already and lets everybody in; each test has topics of its own.
 Otherwise the jars are those of an installed lab: QUINTET_KAFKA_JARS names their folder, else that of this machine's
@@ -20,7 +20,7 @@ import pytest
 
 from quintet.settings import default_home
 
-__all__ = ["jars_of", "kafka_server"]
+__all__ = ["jars_of", "kafka_server", "kafka_servers"]
 
 #: Twenty-two characters, as Kafka wants them.
 _CLUSTER = "cXVpbnRldC10ZXN0cy0wMQ"
@@ -36,6 +36,13 @@ def jars_of(name: str, pattern: str) -> Path:
     if not any(folder.glob(pattern)):
         pytest.skip(f"the jars of {name} are not on this machine: install the lab or set {variable}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def kafka_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a broker; it starts with the first test that wants it."""
+    with kafka_server(tmp_path_factory.mktemp("kafka")) as found:
+        yield found
 
 
 @contextmanager

@@ -15,7 +15,6 @@ pytest.importorskip("numpy", reason="the streaming environment has it")
 pytest.importorskip("confluent_kafka", reason="the streaming environment has it")
 from topic_content import messages_of
 
-from kafka_server import kafka_server
 from labs import lab_below
 from quintet.call import RESULT
 from quintet.catalogue.ecommerce import EVENT_TOPICS, PRODUCT_VERSIONS
@@ -39,18 +38,17 @@ class Answers(JsonHandler):
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(tmp_path_factory: pytest.TempPathFactory, kafka_servers: str) -> Iterator[Lab]:
     """A lab with both."""
-    with kafka_server(tmp_path_factory.mktemp("kafka")) as servers:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-        with serving(server):
-            kafka = {"security_protocol": "PLAINTEXT", "mechanism": "PLAIN", "user": "quintet", "admin": "quintet"}
-            yield lab_below(
-                tmp_path_factory.mktemp("lab"),
-                more_doors={"kafka": int(servers.rpartition(":")[2]), "registry": server.server_port},
-                options={"kafka": kafka},
-                secrets={"kafka_quintet": "none"},
-            )
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    with serving(server):
+        kafka = {"security_protocol": "PLAINTEXT", "mechanism": "PLAIN", "user": "quintet", "admin": "quintet"}
+        yield lab_below(
+            tmp_path_factory.mktemp("lab"),
+            more_doors={"kafka": int(kafka_servers.rpartition(":")[2]), "registry": server.server_port},
+            options={"kafka": kafka},
+            secrets={"kafka_quintet": "none"},
+        )
 
 
 @pytest.fixture

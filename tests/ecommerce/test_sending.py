@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from topic_content import messages_of
 
-from kafka_server import kafka_server
 from quintet.catalogue.ecommerce import EVENT_TOPICS
 from quintet.ecommerce import sending
 from quintet.ecommerce.sending import Pace, ahead, batches_of_files, rows_of, send
@@ -31,9 +29,8 @@ PARTITIONS = 3
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with kafka_server(tmp_path_factory.mktemp("kafka")) as address:
-        yield address
+def servers(kafka_servers: str) -> str:
+    return kafka_servers
 
 
 @pytest.fixture

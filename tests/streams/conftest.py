@@ -1,4 +1,4 @@
-"""A broker for the whole folder and, per test, a lab of that broker with a registry that knows nothing yet."""
+"""Per test a lab of the broker of the run, with a registry that knows nothing yet."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from kafka_server import kafka_server
 from labs import lab_below
 from quintet.settings import Lab
 from registry_server import Answers
@@ -16,9 +15,8 @@ from serving import serving
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with kafka_server(tmp_path_factory.mktemp("kafka")) as found:
-        yield found
+def servers(kafka_servers: str) -> str:
+    return kafka_servers
 
 
 @pytest.fixture

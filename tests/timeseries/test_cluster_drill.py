@@ -13,15 +13,12 @@ from batches import ALL, found
 from clusters import LABELS, Cluster, numbered, wait_for, whole, writing
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
-from kafka_broker import broker, topics
 
 from quintet.timeseries import Matcher
 from quintet.timeseries.cluster.errors import ShardDownError, StaleError
 from quintet.timeseries.cluster.question import Question
 from quintet.timeseries.cluster.router import RouterOptions
 from quintet.timeseries.cluster.topics import Settings, Topics
-
-__all__ = ["broker", "topics"]
 
 SHARDS = 6
 

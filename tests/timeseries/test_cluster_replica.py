@@ -14,7 +14,6 @@ import pytest
 from batches import ALL, HOUR, QUIET, SECOND, START, Points, batch, expected, found, regular, series
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kafka_broker import broker, topics
 
 from quintet.timeseries import Batch, Matcher, Options
 from quintet.timeseries.cluster.log import LogReader, LogWriter
@@ -22,9 +21,6 @@ from quintet.timeseries.cluster.record import Deletion, encode_batch, encode_del
 from quintet.timeseries.cluster.replica import Freshness, Replica
 from quintet.timeseries.cluster.topics import Settings, Topics, create_topics
 from quintet.timeseries.errors import StoreError
-
-__all__ = ["broker", "topics"]
-
 
 SHARDS = 4
 A, B = series(host="a"), series(host="b")

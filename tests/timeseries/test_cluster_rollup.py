@@ -12,7 +12,6 @@ from batches import ALL, HOUR, MINUTE, QUIET, START, batch, regular, series
 from clusters import Cluster, wait_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kafka_broker import broker, topics
 from naive_store import NaiveStore
 from services import served
 from test_cluster_record import batches
@@ -30,8 +29,6 @@ from quintet.timeseries.downsample import Fill, filled_table
 from quintet.timeseries.model import DAY
 from quintet.timeseries.rollup import as_scan, of_scan
 from quintet.timeseries.storage import Storage
-
-__all__ = ["broker", "topics"]
 
 #: 2023-11-14T00:00:00Z
 BEGIN = START // DAY * DAY

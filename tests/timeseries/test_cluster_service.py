@@ -11,7 +11,6 @@ import pytest
 from batches import ALL, HOUR, QUIET, START, expected, found, regular, series
 from clusters import Cluster
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
-from kafka_broker import broker, topics
 from services import served
 
 from quintet.timeseries import Matcher, Options, Store
@@ -23,8 +22,6 @@ from quintet.timeseries.cluster.offsets import LINES_OFFSET
 from quintet.timeseries.cluster.placement import Placement
 from quintet.timeseries.cluster.topics import Settings, Topics, create_topics
 from quintet.timeseries.errors import StoreError
-
-__all__ = ["broker", "topics"]
 
 POINTS = Matcher("__name__", "!=", LINES_OFFSET)
 
