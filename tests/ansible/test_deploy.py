@@ -28,7 +28,7 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.clone, self.app, self.log, self.dbt = (folder / name for name in ("clone", "app", "parsed", "dbt"))
-        for name in ("dags", "plugins", "include", "dbt", "spark_jobs", "flink_jobs", "contracts"):
+        for name in ("dags", "plugins", "include", "dbt", "spark_jobs", "flink_jobs", "contracts", "dashboards"):
             (self.clone / name).mkdir(parents=True)
             (self.clone / name / "file").write_text(name, encoding="utf-8")
         self.dbt.write_text(DBT.format(app=self.app, log=self.log), encoding="utf-8")

@@ -34,7 +34,7 @@ def test_no_port_is_given_twice_and_profiles_name_existing_ones() -> None:
     assert [port for profile in PROFILES.values() for port in profile.get("ports", []) if port not in PORTS] == []
 
 
-@pytest.mark.parametrize("profile", ["streaming", "search", "monitoring"])
+@pytest.mark.parametrize("profile", ["streaming", "search", "dashboards", "monitoring"])
 def test_the_services_of_a_profile_fit_into_what_it_declares(profile: str) -> None:
     declared = sum(service["memory_mb"] for service in SERVICES if service["profile"] == profile)
     assert 0 < declared <= PROFILES[profile]["memory_mb"]
@@ -73,6 +73,14 @@ def test_streams_fit_into_what_they_may_hold_together() -> None:
             "monitoring",
             {"environments": {"monitoring"}, "endpoints": {"prometheus", "alertmanager", "monitor"}},
         ),
+        (
+            "dashboards",
+            {
+                "environments": {"spark", "superset"},
+                "endpoints": {"trino", "spark_history", "superset"},
+                "profiles": {"lakehouse"},
+            },
+        ),
     ],
 )
 def test_the_lab_file_names_what_the_profiles_bring_and_no_more(
@@ -96,4 +104,4 @@ def test_the_lab_file_names_what_the_profiles_bring_and_no_more(
     lab = yaml.safe_load(target.read_text(encoding="utf-8"))
     assert set(lab["environments"]) == {"service", "airflow", "dbt", "controller"} | expected["environments"]
     assert set(lab["endpoints"]) == {"postgres", "airflow"} | expected["endpoints"]
-    assert {service["profile"] for service in lab["services"]} == {"core", profiles}
+    assert {service["profile"] for service in lab["services"]} == {"core", profiles} | expected.get("profiles", set())

@@ -16,6 +16,7 @@ PROFILES = (
     Profile("streaming", "core, Kafka, schema registry, Kafka Connect and Flink"),
     Profile("objects", "core and an object store with the API of S3"),
     Profile("search", "core, a search cluster and Redis"),
+    Profile("dashboards", "core, lakehouse and Superset with the dashboards of the projects"),
     Profile("monitoring", "core, Prometheus, Alertmanager and what they ask"),
     Profile("timeseries", "core and the time-series database"),
     Profile("replicas", "timeseries, streaming and three nodes that replicate a database through Kafka"),

@@ -13,7 +13,7 @@ import httpx
 
 from quintet import alerts
 from quintet.errors import QuintetError
-from quintet.health.stores import ask_prometheus, ask_redis, ask_search
+from quintet.health.stores import ask_prometheus, ask_redis, ask_search, ask_superset
 from quintet.health.supervision import service_manager
 from quintet.lake.trino import connect, query
 from quintet.settings import Lab, Service
@@ -60,6 +60,8 @@ def examine(lab: Lab) -> Iterator[Check]:
             yield _used(f"{name} lets its user in", ask, lab)
     if "prometheus" in lab.endpoints:
         yield _used("figures are told", ask_prometheus, lab)
+    if "superset" in lab.endpoints:
+        yield _used("dashboards are shown", ask_superset, lab)
     yield from _airflow(lab)
 
 

@@ -1,4 +1,4 @@
-"""Doors that want more than a connection: search behind TLS, Redis and Prometheus behind a user."""
+"""Doors that want more than a connection: search behind TLS; Redis, Prometheus and Superset behind a user."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import ssl
 
 import httpx
 
+from quintet.dashboards.publish import shown
+from quintet.dashboards.server import VIEWER, enter
 from quintet.errors import QuintetError
 from quintet.settings import Lab
 
-__all__ = ["ask_prometheus", "ask_redis", "ask_search"]
+__all__ = ["ask_prometheus", "ask_redis", "ask_search", "ask_superset"]
 
 #: Colours of a cluster that answers everything; yellow lacks copies only.
 USABLE = frozenset({"green", "yellow"})
@@ -94,3 +96,18 @@ def ask_prometheus(lab: Lab, timeout: float) -> str:
     if silent:
         raise QuintetError(f"not told by: {', '.join(silent)}", remedy=f"Read: quintet logs {silent[0]}")
     return f"targets: {len(targets)}"
+
+
+def ask_superset(lab: Lab, timeout: float) -> str:
+    """Say how many dashboards of the release a viewer finds.
+
+    Raises:
+        QuintetError: it does not answer, lets the user not in, or lacks a dashboard.
+
+    """
+    with enter(lab, VIEWER, timeout=timeout) as session:
+        found = shown(lab, session)
+    missing = [one.title for one in found if not one.is_current]
+    if missing:
+        raise QuintetError(f"not as the release declares them: {', '.join(missing)}", remedy="Run: make deploy")
+    return f"dashboards: {len(found)}"

@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$1"
 target=$2 dbt=${3:-}
 
-folders=(dags plugins include dbt spark_jobs flink_jobs contracts)
+folders=(dags plugins include dbt spark_jobs flink_jobs contracts dashboards)
 list=$(mktemp)
 trap 'rm -f "$list"' EXIT
 find "${folders[@]}" -type f -not -path '*/__pycache__/*' -not -path 'dbt/target/*' -not -path 'dbt/logs/*' \

@@ -269,6 +269,8 @@ def _links(lab: Lab) -> dict[str, str]:
         links["Product search"] = lab.endpoint("shop").url
     if "timeseries" in lab.endpoints:
         links["Time-series database"] = lab.endpoint("timeseries").url
+    if "superset" in lab.endpoints:
+        links["Dashboards"] = f"{lab.endpoint('superset').url}/dashboard/list/"
     if "prometheus" in lab.endpoints:
         links["Prometheus"] = f"{lab.endpoint('prometheus').url}/classic/alerts"
     return links
