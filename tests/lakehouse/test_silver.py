@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from random import Random
@@ -79,11 +80,58 @@ def named(path: Path) -> str:
     return f"{path.name}:{hashlib.sha256(path.read_bytes()).hexdigest()[:6]}"
 
 
-def test_a_line_is_typed_keyed_and_classified(run: Build, spark_lab: Lab, days: Path) -> None:
-    path = write_day(days, f"{FIRST}.csv", [record(" c5 ", "post ", "  two   words", -1, price="18.00", customer="")])
-    land_files(spark_lab, [path])
-    run()
-    (row,) = lines(spark_lab)
+@dataclass
+class Run:
+    """What a run said and left behind."""
+
+    result: dict[str, Any]
+    lines: list[dict[str, Any]]
+    balance: dict[str, tuple[int, ...]]
+
+
+@dataclass
+class Runs:
+    """Two runs over files that have nothing to do with each other: a build takes its time whatever it has to do."""
+
+    lab: Lab
+    typed: Path
+    double: Path
+    held: Path
+    first: Run
+    second: Run
+
+
+@pytest.fixture(scope="module")
+def runs(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """Between the runs two held rows are let out and a sale lands that lies before a return which has one already."""
+    folder = tmp_path_factory.mktemp("runs")
+    lab = lab_below(folder / "lab", jars=spark_jars())
+    create_tables(lab, trino=False)
+
+    def run() -> Run:
+        result = build(lab, lambda: spark)
+        return Run(result, lines(lab), balance(lab))
+
+    days = folder / "by_day"
+    typed = write_day(days, f"{FIRST}.csv", [record(" c5 ", "post ", "  two   words", -1, price="18.00", customer="")])
+    texts = ("LAMP", "LANTERN", "LAMP", "LANTERN")
+    repeated = [record(text=text, customer="16000.0") for text in texts]
+    double = write_day(days, f"{SECOND}.csv", [*repeated, record(invoice="2", customer="16000.0")])
+    waiting = [record(invoice, at="2025-03-06 09:00:00", customer="18000.0") for invoice in ("11", "11", "12")]
+    held = write_day(days, "2025-03-06.csv", waiting)
+    sale = write_day(days, "2025-03-01.csv", [record(at="2025-03-01 09:00:00")])
+    back = write_day(days, "2025-03-05.csv", [record("C9", pieces=-2, at="2025-03-05 09:00:00")])
+    land_files(lab, [typed, double, held, sale, back])
+    content = hashlib.sha256(held.read_bytes()).hexdigest()
+    hold_rows(lab, [(content, 2), (content, 4)])
+    first = run()
+    hold_rows(lab, [(content, 2), (content, 4)], status="replayed")
+    land_files(lab, [write_day(days, "2025-03-02.csv", [record("4", at="2025-03-02 10:00:00")])])
+    return Runs(lab, typed, double, held, first, run())
+
+
+def test_a_line_is_typed_keyed_and_classified(runs: Runs) -> None:
+    (row,) = (row.copy() for row in runs.first.lines if row["source_file"] == runs.typed.name)
     assert row.pop("invoice_line_id") == hashlib.sha256(b"C5|POST|-1|18.0000|2025-03-03 08:26:00|").hexdigest()
     assert str(row.pop("unit_price_gbp")) == "18.0000"
     assert str(row.pop("line_amount_gbp")) == "-18.0000"
@@ -102,23 +150,17 @@ def test_a_line_is_typed_keyed_and_classified(run: Build, spark_lab: Lab, days: 
         "source_file": f"{FIRST}.csv",
         "file_version": 1,
         "line_number": 2,
-        "file_hash": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "file_hash": hashlib.sha256(runs.typed.read_bytes()).hexdigest(),
     }
 
 
-def test_duplicates_keep_the_first_line_and_are_told_apart(run: Build, spark_lab: Lab, days: Path) -> None:
-    path = write_day(
-        days,
-        f"{FIRST}.csv",
-        [record(text="LAMP"), record(text="LANTERN"), record(text="LAMP"), record(text="LANTERN"), record(invoice="2")],
-    )
-    land_files(spark_lab, [path])
-    run()
-    assert [(row["invoice_id"], row["description"], row["line_number"]) for row in lines(spark_lab)] in (
+def test_duplicates_keep_the_first_line_and_are_told_apart(runs: Runs) -> None:
+    found = [row for row in runs.first.lines if row["source_file"] == runs.double.name]
+    assert [(row["invoice_id"], row["description"], row["line_number"]) for row in found] in (
         [("1", "LAMP", 2), ("2", "LANTERN", 6)],
         [("2", "LANTERN", 6), ("1", "LAMP", 2)],
     )
-    assert balance(spark_lab) == {named(path): (5, 2, 2, 1, 0, 0)}
+    assert runs.first.balance[named(runs.double)] == (5, 2, 2, 1, 0, 0)
 
 
 @pytest.mark.long
@@ -155,43 +197,38 @@ def test_a_changed_file_takes_back_what_it_no_longer_says(run: Build, spark_lab:
     }
 
 
-def test_rows_in_quarantine_wait_and_are_published_when_let_out(run: Build, spark_lab: Lab, days: Path) -> None:
-    path = write_day(days, f"{FIRST}.csv", [record(), record(), record(invoice="2")])
-    content = hashlib.sha256(path.read_bytes()).hexdigest()
-    land_files(spark_lab, [path])
-    hold_rows(spark_lab, [(content, 2), (content, 4)])
-    run()
-    assert [row["line_number"] for row in lines(spark_lab)] == [3]
-    assert balance(spark_lab) == {named(path): (3, 1, 0, 0, 2, 0)}
-    hold_rows(spark_lab, [(content, 2), (content, 4)], status="replayed")
-    assert run()["files"] == 1
-    assert sorted(row["line_number"] for row in lines(spark_lab)) == [2, 4]
-    assert balance(spark_lab) == {named(path): (3, 2, 1, 0, 0, 0)}
+def test_rows_in_quarantine_wait_and_are_published_when_let_out(runs: Runs) -> None:
+    waiting, let_out = (
+        sorted(row["line_number"] for row in run.lines if row["source_file"] == runs.held.name)
+        for run in (runs.first, runs.second)
+    )
+    assert waiting == [3]
+    assert runs.first.balance[named(runs.held)] == (3, 1, 0, 0, 2, 0)
+    # The other is the file of the late sale.
+    assert runs.second.result["files"] == 2
+    assert let_out == [2, 4]
+    assert runs.second.balance[named(runs.held)] == (3, 2, 1, 0, 0, 0)
 
 
-def test_a_late_sale_takes_a_return_of_another_day(run: Build, spark_lab: Lab, days: Path) -> None:
-    sale = write_day(days, "2025-03-01.csv", [record(at="2025-03-01 09:00:00")])
-    back = write_day(days, "2025-03-05.csv", [record("C9", pieces=-2, at="2025-03-05 09:00:00")])
-    land_files(spark_lab, [sale, back])
-    assert run()["matched_returns"] == 1
-    late = write_day(days, f"{FIRST}.csv", [record("4", at=f"{FIRST} 10:00:00")])
-    land_files(spark_lab, [late])
-    run()
-    by_invoice = {row["invoice_id"]: row for row in lines(spark_lab)}
-    assert by_invoice["C9"]["reverses_invoice_line_id"] == by_invoice["4"]["invoice_line_id"]
-    assert by_invoice["1"]["reverses_invoice_line_id"] is None
+def test_a_late_sale_takes_a_return_of_another_day(runs: Runs) -> None:
+    assert runs.first.result["matched_returns"] == 1
+    before, after = (
+        {row["invoice_id"]: row for row in run.lines if row["customer_id"] == 17850}
+        for run in (runs.first, runs.second)
+    )
+    assert before["C9"]["reverses_invoice_line_id"] == before["1"]["invoice_line_id"]
+    assert after["C9"]["reverses_invoice_line_id"] == after["4"]["invoice_line_id"]
+    assert after["1"]["reverses_invoice_line_id"] is None
 
 
-def test_a_run_without_anything_new_writes_nothing_and_starts_no_spark(run: Build, spark_lab: Lab, days: Path) -> None:
-    land_files(spark_lab, [write_day(days, f"{FIRST}.csv", [record()])])
-    run()
-    before = table_versions(spark_lab)
+def test_a_run_without_anything_new_writes_nothing_and_starts_no_spark(runs: Runs) -> None:
+    before = table_versions(runs.lab)
 
     def refuse() -> SparkSession:
         raise AssertionError("Spark was started")
 
-    assert build(spark_lab, refuse)["files"] == 0
-    assert table_versions(spark_lab) == before
+    assert build(runs.lab, refuse)["files"] == 0
+    assert table_versions(runs.lab) == before
 
 
 def test_rows_that_cannot_be_typed_and_were_let_through_stop_the_run(run: Build, spark_lab: Lab, days: Path) -> None:
