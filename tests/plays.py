@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,10 @@ Play = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def player(folder: Path, home: Path) -> Play:
-    """Return `play(tasks, **variables)`: the finished run of these tasks with the repository's group variables."""
+    """Return `play(tasks, **variables)`: the finished run of these tasks with the repository's group variables.
+
+    `each` repeats the tasks in the same run, once with each of these sets of variables.
+    """
     folder.mkdir()
     (folder / "group_vars").symlink_to(ANSIBLE / "group_vars")
     environment = {
@@ -32,9 +35,12 @@ def player(folder: Path, home: Path) -> Play:
         "ANSIBLE_REMOTE_TEMP": str(folder / "remote"),
     }
 
-    def run(tasks: list[dict[str, Any]], **variables: Any) -> subprocess.CompletedProcess[str]:
+    def run(
+        tasks: list[dict[str, Any]], *, each: Sequence[dict[str, Any]] = ({},), **variables: Any
+    ) -> subprocess.CompletedProcess[str]:
         book = folder / "book.yml"
-        book.write_text(yaml.safe_dump([{"name": "Play", "hosts": "lab", "tasks": tasks}]), encoding="utf-8")
+        plays = [{"name": "Play", "hosts": "lab", "vars": own, "tasks": tasks} for own in each]
+        book.write_text(yaml.safe_dump(plays), encoding="utf-8")
         program = Path(sys.executable).with_name("ansible-playbook")
         given = {"repo": str(ANSIBLE.parent), **variables}
         return subprocess.run(

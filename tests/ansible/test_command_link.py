@@ -42,18 +42,18 @@ def test_a_link_to_another_clone_is_left_alone_and_named(play: Play, link: Path,
     other = tmp_path / "other" / "quintet"
     link.parent.mkdir()
     link.symlink_to(other)
-    done = play(part("command"), command_link=str(link))
+    done = play([*part("command"), *part("remove_command")], command_link=str(link))
     assert done.returncode == 0, done.stdout
     assert f"{link} is not a link to this clone and was left alone; use {COMMAND}" in done.stdout
-    play(part("remove_command"), command_link=str(link))
     assert link.readlink() == other
 
 
 def test_a_file_in_its_place_is_left_alone(play: Play, link: Path) -> None:
     link.parent.mkdir()
     link.write_text("mine", encoding="utf-8")
-    assert f"{link} is not a link to this clone" in play(part("command"), command_link=str(link)).stdout
-    play(part("remove_command"), command_link=str(link))
+    done = play([*part("command"), *part("remove_command")], command_link=str(link))
+    assert done.returncode == 0, done.stdout
+    assert f"{link} is not a link to this clone" in done.stdout
     assert link.read_text(encoding="utf-8") == "mine"
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from plays import ANSIBLE, Play
+from plays import ANSIBLE, Play, player
 
 #: What the profile of streams may hold together on one machine.
 STREAMING_MB = 6 * 1024
@@ -45,12 +46,36 @@ def test_a_service_of_two_profiles_is_there_with_both_only(play: Play) -> None:
         "name": "Tell",
         "ansible.builtin.debug": {"msg": "placed {{ placed_services | map(attribute='name') | join(' ') }}."},
     }
-    alone, both = (play([told], profiles=profiles).stdout for profiles in ("monitoring", "monitoring,search"))
-    assert " node-exporter postgres-exporter monitor alertmanager prometheus." in alone
-    assert " node-exporter postgres-exporter redis-exporter search-exporter monitor alertmanager prometheus." in both
-    alone, both = (play([told], profiles=profiles).stdout for profiles in ("search", "search,streaming"))
+    chosen = ("monitoring", "monitoring,search", "search", "search,streaming")
+    done = play([told], each=[{"profiles": profiles} for profiles in chosen])
+    monitoring, with_search, alone, both = re.findall(r"placed .*?\.", done.stdout)
+    assert " node-exporter postgres-exporter monitor alertmanager prometheus." in monitoring
+    exporters = "node-exporter postgres-exporter redis-exporter search-exporter"
+    assert f" {exporters} monitor alertmanager prometheus." in with_search
     assert " redis search shop airflow-api-server " in alone
     assert " redis search shop shop-feed airflow-api-server " in both
+
+
+@pytest.fixture(scope="module")
+def lab_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with the lab file of each profile."""
+    folder = tmp_path_factory.mktemp("profiles")
+    render = {
+        "name": "Render",
+        "ansible.builtin.template": {
+            "src": str(ANSIBLE / "roles/lab/templates/lab.yaml.j2"),
+            "dest": f"{folder}/{{{{ profiles }}}}.yaml",
+            "mode": "0644",
+        },
+    }
+    take = {
+        "name": "Take the environments",
+        "ansible.builtin.include_vars": str(ANSIBLE / "roles/programs/defaults/main.yml"),
+    }
+    each = [{"profiles": profile} for profile in ("lakehouse", "streaming", "search", "monitoring")]
+    done = player(folder / "play", folder / "home")([take, render], each=each, programs_java_home_spark="/")
+    assert done.returncode == 0, done.stdout
+    return folder
 
 
 def test_streams_fit_into_what_they_may_hold_together() -> None:
@@ -84,24 +109,9 @@ def test_streams_fit_into_what_they_may_hold_together() -> None:
     ],
 )
 def test_the_lab_file_names_what_the_profiles_bring_and_no_more(
-    play: Play, tmp_path: Path, profiles: str, expected: dict[str, set[str]]
+    lab_files: Path, profiles: str, expected: dict[str, set[str]]
 ) -> None:
-    target = tmp_path / "lab.yaml"
-    render = {
-        "name": "Render",
-        "ansible.builtin.template": {
-            "src": str(ANSIBLE / "roles/lab/templates/lab.yaml.j2"),
-            "dest": str(target),
-            "mode": "0644",
-        },
-    }
-    take = {
-        "name": "Take the environments",
-        "ansible.builtin.include_vars": str(ANSIBLE / "roles/programs/defaults/main.yml"),
-    }
-    done = play([take, render], profiles=profiles, programs_java_home_spark="/")
-    assert done.returncode == 0, done.stdout
-    lab = yaml.safe_load(target.read_text(encoding="utf-8"))
+    lab = yaml.safe_load((lab_files / f"{profiles}.yaml").read_text(encoding="utf-8"))
     assert set(lab["environments"]) == {"service", "airflow", "dbt", "controller"} | expected["environments"]
     assert set(lab["endpoints"]) == {"postgres", "airflow"} | expected["endpoints"]
     assert {service["profile"] for service in lab["services"]} == {"core", profiles} | expected.get("profiles", set())

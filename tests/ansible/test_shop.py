@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from plays import ANSIBLE, Play
+from plays import ANSIBLE, Play, player
 from quintet.webservice.tokens import AccessError, Tokens
 
 ROLE = ANSIBLE / "roles" / "shop"
@@ -78,6 +78,19 @@ def test_keys_are_kept_as_digests_by_their_owner_and_allow_what_they_are_for(pla
                     keys.check(shown, scope)
 
 
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Play, dict[Path, str]]:
+    """A home that the role was played for, and what it wrote there."""
+    folder = tmp_path_factory.mktemp("shop")
+    (folder / "home" / "config").mkdir(parents=True)
+    play = player(folder / "play", folder / "home")
+    written(play)
+    noted, keys = (folder / "home/config/shop" / name for name in ("doors", "keys"))
+    before = {file: file.read_text(encoding="utf-8") for file in (noted, keys)}
+    assert len(before[noted].strip()) == 64, "a digest and nothing else"
+    return play, before
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -90,12 +103,11 @@ def test_keys_are_kept_as_digests_by_their_owner_and_allow_what_they_are_for(pla
     ids=["nothing", "a password of Redis", "a password of search", "ports", "a key"],
 )
 def test_other_doors_and_passwords_are_noticed_without_being_told(
-    play: Play, home: Path, other: dict[str, Any]
+    played: tuple[Play, dict[Path, str]], other: dict[str, Any]
 ) -> None:
-    written(play)
-    noted, keys = (home / "config/shop" / name for name in ("doors", "keys"))
-    before = {file: file.read_text(encoding="utf-8") for file in (noted, keys)}
-    assert len(before[noted].strip()) == 64, "a digest and nothing else"
+    play, before = played
+    for file, text in before.items():
+        file.write_text(text, encoding="utf-8")
     written(play, **other)
     changed = {file.name for file, text in before.items() if file.read_text(encoding="utf-8") != text}
     is_key = other.get("secrets_values", SECRETS)["shop_reader"] != SECRETS["shop_reader"]
