@@ -70,7 +70,8 @@ case $1 in
     if done_already "$target" "$stamp"; then echo same; exit; fi
     # An interpreter that the services' user can run, the same that made uv's own environment.
     "$uv" venv -q --clear --python "$(readlink -f "$(dirname "$uv")/python3")" "$target"
-    retry "$uv" pip install -q --python "$target/bin/python" --no-deps --require-hashes -r "$lock"
+    # Compiled here: the services' user may not write into it, and would compile what it imports at every start.
+    retry "$uv" pip install -q --compile-bytecode --python "$target/bin/python" --no-deps --require-hashes -r "$lock"
     echo "$app/include" >"$("$target/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/quintet.pth"
     ;;
   jars) # pom, cache, target, artifact ids ("": the whole closure)
