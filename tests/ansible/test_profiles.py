@@ -72,7 +72,7 @@ def lab_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "name": "Take the environments",
         "ansible.builtin.include_vars": str(ANSIBLE / "roles/programs/defaults/main.yml"),
     }
-    each = [{"profiles": profile} for profile in ("lakehouse", "streaming", "search", "monitoring")]
+    each = [{"profiles": profile} for profile in ("lakehouse", "streaming", "search", "monitoring", "dashboards")]
     done = player(folder / "play", folder / "home")([take, render], each=each, programs_java_home_spark="/")
     assert done.returncode == 0, done.stdout
     return folder
