@@ -117,6 +117,7 @@ def test_days_by_product_category_and_country_add_up_to_the_minutes(story: Story
         assert counts[day, "product"]["cart_additions"] == totals["cart_additions"]
 
 
+@pytest.mark.long
 def test_what_is_published_does_not_tell_in_how_many_runs_it_was_computed(story: Story) -> None:
     before = state(story.log)
     number = published(story.log.lab).number

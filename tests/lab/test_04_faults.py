@@ -92,6 +92,7 @@ def test_without_trino_a_run_says_so_after_all_its_tries(installed: LabUnderTest
     wait_until(lambda: installed.quintet("sql", "select 1", expect=None).returncode == 0, SERVICE, "Trino answers")
 
 
+@pytest.mark.long
 def test_the_repaired_day_is_published(installed: LabUnderTest, shop: Shop) -> None:
     repair(shop)
     shop.run(installed)

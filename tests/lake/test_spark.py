@@ -26,6 +26,7 @@ def test_a_lab_without_the_jars_is_refused_with_the_remedy(tmp_path: Path) -> No
         configuration(lab, "test")
 
 
+@pytest.mark.long
 def test_every_created_table_is_read_by_spark_with_its_declared_columns(spark: SparkSession, spark_lab: Lab) -> None:
     for declared in delta_tables():
         found = read(spark, spark_lab, declared)
