@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import grp
 import json
 import os
 import subprocess
@@ -54,3 +56,27 @@ def player(folder: Path, home: Path) -> Play:
         )
 
     return run
+
+
+def written(play: Play, role: str, *, before: str, told: str, **variables: Any) -> str:
+    """Play the role's tasks before the one of this name, which only write files, as this user; tell some value.
+
+    Returns what the run said. Nothing of it is hidden: what must not be told can be looked for.
+    """
+    folder = ANSIBLE / "roles" / role
+    take = [
+        {"name": "Take", "ansible.builtin.include_vars": str(folder / part)}
+        for part in ("defaults/main.yml", "vars/main.yml")
+    ]
+    tasks = yaml.safe_load((folder / "tasks/main.yml").read_text(encoding="utf-8"))
+    own = tasks[: [task["name"] for task in tasks].index(before)]
+    for task in own:
+        if "ansible.builtin.template" in task:
+            template = task["ansible.builtin.template"]
+            template["src"] = str(folder / "templates" / template["src"])
+        task.pop("no_log", None)
+    say = {"name": "Tell", "ansible.builtin.debug": {"msg": "told {{ " + told + " }}."}}
+    owner = {"service_user": getpass.getuser(), "service_group": grp.getgrgid(os.getgid()).gr_name}
+    done = play([*take, *own, say], **owner, **variables)
+    assert done.returncode == 0, done.stdout
+    return done.stdout

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
-import grp
 import hashlib
-import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -13,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from plays import ANSIBLE, Play, player
+import plays
+from plays import Play, player
 from quintet.webservice.tokens import AccessError, Tokens
 
-ROLE = ANSIBLE / "roles" / "shop"
 SECRETS = {
     f"{owner}_{name}": f"secret {owner} {name}"
     for owner, names in {
@@ -28,8 +25,8 @@ SECRETS = {
     }.items()
     for name in names
 }
-#: Of the role itself: what the role `service` does with its part is tested with that.
-NOTED = "Note what its doors and passwords are"
+#: Up to here the role only writes files; what the role `service` does with its part is tested with that.
+NEXT = "Find the release's code of the product search"
 
 
 @pytest.fixture
@@ -41,22 +38,8 @@ def home(tmp_path: Path) -> Path:
 
 def written(play: Play, *, told: str = "1", **variables: Any) -> str:
     """Play the role's tasks up to its first service, and tell some value."""
-    tasks: list[dict[str, Any]] = [
-        {"name": "Take", "ansible.builtin.include_vars": str(ROLE / part)}
-        for part in ("defaults/main.yml", "vars/main.yml")
-    ]
-    own = yaml.safe_load((ROLE / "tasks/main.yml").read_text(encoding="utf-8"))
-    before = own[: [task["name"] for task in own].index(NOTED) + 1]
-    for task in before:
-        if "ansible.builtin.template" in task:
-            task["ansible.builtin.template"]["src"] = str(ROLE / "templates" / task["ansible.builtin.template"]["src"])
-        task.pop("no_log", None)
-    said = {"name": "Tell", "ansible.builtin.debug": {"msg": "told {{ " + told + " }}."}}
     given = {"profiles": "search", "secrets_values": SECRETS, **variables}
-    owner = {"service_user": getpass.getuser(), "service_group": grp.getgrgid(os.getgid()).gr_name}
-    done = play([*tasks, *before, said], **owner, **given)
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+    return plays.written(play, "shop", before=NEXT, told=told, **given)
 
 
 def test_keys_are_kept_as_digests_by_their_owner_and_allow_what_they_are_for(play: Play, home: Path) -> None:
@@ -115,7 +98,7 @@ def test_other_doors_and_passwords_are_noticed_without_being_told(
 
 
 def test_the_command_is_what_the_program_takes(play: Play, home: Path) -> None:
-    own = yaml.safe_load((ROLE / "tasks/main.yml").read_text(encoding="utf-8"))
+    own = yaml.safe_load((plays.ANSIBLE / "roles/shop/tasks/main.yml").read_text(encoding="utf-8"))
     given = [task["vars"] for task in own if task.get("ansible.builtin.include_role")]
     assert [entry["service_name"] for entry in given] == ["shop", "shop-feed"]
     words = [f"({entry['service_command'].strip().strip('{}')}) | join(' ')" for entry in given]

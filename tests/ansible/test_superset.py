@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import ast
-import getpass
-import grp
-import os
 import stat
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+import plays
 from plays import ANSIBLE, Play
 
-ROLE = ANSIBLE / "roles" / "superset"
 SECRETS = {
     name: f"secret-{name}" for name in ("postgres_superset", "superset_admin", "superset_viewer", "superset_secret_key")
 }
@@ -33,22 +29,8 @@ def home(tmp_path: Path) -> Path:
 
 def written(play: Play, *, told: str, **variables: Any) -> str:
     """Play the role's tasks up to its first question, and tell some value."""
-    tasks: list[dict[str, Any]] = [
-        {"name": "Take", "ansible.builtin.include_vars": str(ROLE / part)}
-        for part in ("defaults/main.yml", "vars/main.yml")
-    ]
-    own = yaml.safe_load((ROLE / "tasks/main.yml").read_text(encoding="utf-8"))
-    before = own[: [task["name"] for task in own].index(ASKED)]
-    for task in before:
-        if "ansible.builtin.template" in task:
-            task["ansible.builtin.template"]["src"] = str(ROLE / "templates" / task["ansible.builtin.template"]["src"])
-        task.pop("no_log", None)
-    said = {"name": "Tell", "ansible.builtin.debug": {"msg": "told {{ " + told + " }}."}}
     given = {"profiles": "dashboards", "secrets_values": SECRETS, **variables}
-    owner = {"service_user": getpass.getuser(), "service_group": grp.getgrgid(os.getgid()).gr_name}
-    done = play([*tasks, *before, said], **owner, **given)
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+    return plays.written(play, "superset", before=ASKED, told=told, **given)
 
 
 def settings(file: Path) -> dict[str, Any]:

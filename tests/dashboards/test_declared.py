@@ -138,7 +138,7 @@ def test_no_file_names_a_place_and_the_bundle_names_that_of_the_lab(one: Declare
     (database,) = one.files["databases"].values()
     assert database["sqlalchemy_uri"] == "trino://superset@{trino}/iceberg"
     assert database["allow_dml"] is False
-    stamp, bundle = one.packed(TRINO)
+    stamp, bundle = one.stamp(TRINO), one.packed(TRINO)
     with zipfile.ZipFile(io.BytesIO(bundle)) as opened:
         content = {name: yaml.load(opened.read(name), yaml.CSafeLoader) for name in opened.namelist()}
     assert content["bundle/databases/lab.yaml"]["sqlalchemy_uri"] == "trino://superset@10.0.0.7:18080/iceberg"
@@ -154,12 +154,12 @@ def test_no_file_names_a_place_and_the_bundle_names_that_of_the_lab(one: Declare
 
 def test_the_stamp_changes_with_the_content_and_with_the_place() -> None:
     one = DECLARED[0]
-    stamp, _ = one.packed(TRINO)
-    assert read_declared(FOLDER, one.slug).packed(TRINO)[0] == stamp
-    assert one.packed(Endpoint("trino", "10.0.0.8", 18080))[0] != stamp
+    stamp = one.stamp(TRINO)
+    assert read_declared(FOLDER, one.slug).stamp(TRINO) == stamp
+    assert one.stamp(Endpoint("trino", "10.0.0.8", 18080)) != stamp
     name, chart = next(iter(one.files["charts"].items()))
     charts = {**one.files["charts"], name: {**chart, "description": "Another"}}
-    assert Declared(one.slug, {**one.files, "charts": charts}).packed(TRINO)[0] != stamp
+    assert Declared(one.slug, {**one.files, "charts": charts}).stamp(TRINO) != stamp
 
 
 def test_a_kind_of_chart_that_is_not_known_is_refused() -> None:

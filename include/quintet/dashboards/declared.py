@@ -59,20 +59,28 @@ class Declared:
         """Its charts."""
         return tuple(self.files["charts"].values())
 
-    def packed(self, trino: Endpoint) -> tuple[str, bytes]:
-        """Stamp of the content, and the bundle to import, in which the dashboards carry it."""
+    def stamp(self, trino: Endpoint) -> str:
+        """Digest of the content as it is shown in a lab."""
+        return hashlib.sha256(json.dumps(self._filled(trino), sort_keys=True).encode()).hexdigest()[:16]
+
+    def packed(self, trino: Endpoint) -> bytes:
+        """The bundle to import, in which the dashboards carry the stamp."""
+        files = self._filled(trino)
+        text = stamp_text(self.slug, self.stamp(trino))
+        for dashboard in files["dashboards"].values():
+            # Superset keeps and shows it beside who answers for the dashboard.
+            dashboard["certification_details"] = text
+            # Its pages say so and offer no editing: the next import would take it away.
+            dashboard["is_managed_externally"] = True
+        return _zipped(files)
+
+    def _filled(self, trino: Endpoint) -> dict[str, dict[str, Content]]:
         files = {kind: {name: dict(one) for name, one in self.files[kind].items()} for kind in KINDS}
         for database in files["databases"].values():
             database["sqlalchemy_uri"] = database["sqlalchemy_uri"].replace(TRINO, f"{trino.host}:{trino.port}")
         for chart in files["charts"].values():
             chart["query_context"] = json.dumps(query_context(chart["params"]), sort_keys=True)
-        stamp = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
-        for dashboard in files["dashboards"].values():
-            # Superset keeps and shows it beside who answers for the dashboard.
-            dashboard["certification_details"] = stamp_text(self.slug, stamp)
-            # Its pages say so and offer no editing: the next import would take it away.
-            dashboard["is_managed_externally"] = True
-        return stamp, _zipped(files)
+        return files
 
 
 def stamp_text(slug: str, stamp: str) -> str:

@@ -39,14 +39,13 @@ def publish(lab: Lab) -> dict[str, str]:
 
     """
     told = {}
-    wanted = declared(lab)
+    wanted, trino = declared(lab), lab.endpoint("trino")
     with enter(lab) as session:
         present = session.dashboards()
         for one in wanted:
-            stamp, bundle = one.packed(lab.endpoint("trino"))
-            is_there = _is_current(one, stamp, present)
+            is_there = _is_current(one, one.stamp(trino), present)
             if not is_there:
-                session.import_bundle(bundle)
+                session.import_bundle(one.packed(trino))
             told[one.slug] = "same" if is_there else "changed"
         told["rights"] = _allow(session, wanted)
     return told
@@ -57,7 +56,7 @@ def shown(lab: Lab, session: Superset) -> list[Shown]:
     present = session.dashboards()
     found = []
     for one in declared(lab):
-        stamp, _ = one.packed(lab.endpoint("trino"))
+        stamp = one.stamp(lab.endpoint("trino"))
         found += [
             Shown(
                 project=one.slug,
