@@ -35,6 +35,7 @@ from quintet.lake.tables import arrow_schema, delta_path
 from quintet.settings import Lab
 from quintet.streams.clients import bulk_reader_settings, servers
 from quintet.streams.deadletters import DeadLetters
+from quintet.streams.places import bounds
 from quintet.streams.registry import Registry
 
 __all__ = ["Landed", "Source", "judge_by", "land", "land_topics", "raise_held"]
@@ -330,7 +331,7 @@ class _Topics:
                 if topic not in known:
                     raise CaptureError(f"there is no topic {topic}", remedy=f"Run: {self._source.command}")
                 for number in known[topic].partitions:
-                    _, end = self._consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=ANSWER)
+                    _, end = bounds(self._consumer, TopicPartition(topic, number), timeout=ANSWER)
                     found[topic, number] = end
         except KafkaException as error:
             raise ServiceDownError(

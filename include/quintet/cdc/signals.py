@@ -20,6 +20,7 @@ from quintet.cdc.errors import CaptureError
 from quintet.cdc.records import Decoder
 from quintet.settings import Lab
 from quintet.streams.clients import client_settings
+from quintet.streams.places import bounds
 from quintet.streams.registry import Registry
 
 __all__ = ["snapshot_again", "wait_until_captured"]
@@ -60,7 +61,7 @@ def wait_until_captured(lab: Lab, source: ChangeSource, *, seconds: float = 300.
     decoder = Decoder(Registry.of(lab))
     try:
         part = TopicPartition(source.signals.name, 0)
-        _, end = consumer.get_watermark_offsets(part, timeout=ANSWER)
+        _, end = bounds(consumer, part, timeout=ANSWER)
         consumer.assign([TopicPartition(source.signals.name, 0, end)])
         number = _signal(lab, source, "log", {"message": "everything before this has been captured"})
         while time.monotonic() - begun < seconds:

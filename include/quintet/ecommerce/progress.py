@@ -23,6 +23,7 @@ from quintet.ecommerce.errors import StreamsBehindError
 from quintet.errors import ServiceDownError
 from quintet.settings import Lab
 from quintet.streams.clients import client_settings, servers
+from quintet.streams.places import bounds
 from quintet.streams.topics import admin
 from quintet.urldoor import ask
 
@@ -135,7 +136,7 @@ def ends(lab: Lab, topics: Iterable[Topic]) -> dict[tuple[str, int], tuple[int, 
     consumer = Consumer({**client_settings(lab), "group.id": f"{SLUG}-look", "socket.timeout.ms": ANSWER * 1000})
     try:
         return {
-            (topic.name, part): consumer.get_watermark_offsets(TopicPartition(topic.name, part), timeout=ANSWER)
+            (topic.name, part): bounds(consumer, TopicPartition(topic.name, part), timeout=ANSWER)
             for topic in topics
             for part in range(topic.partitions)
         }

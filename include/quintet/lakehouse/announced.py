@@ -33,7 +33,7 @@ from quintet.settings import Lab, load_lab
 from quintet.streams.clients import bulk_reader_settings, servers
 from quintet.streams.deadletters import DeadLetters
 from quintet.streams.errors import TopicError
-from quintet.streams.places import committed
+from quintet.streams.places import bounds, committed
 from quintet.streams.registry import Registry
 from quintet.streams.topics import provide
 
@@ -270,7 +270,7 @@ def _bounds(consumer: Consumer, topic: Topic) -> tuple[dict[int, int], dict[int,
         raise TopicError(f"the topic {topic.name} cannot be read: {known.error.str()}", remedy="Run: make install")
     begins, ends = {}, {}
     for part in committed(consumer, _parts(topic, known.partitions), timeout=ANSWER):
-        low, high = consumer.get_watermark_offsets(TopicPartition(topic.name, part.partition), timeout=ANSWER)
+        low, high = bounds(consumer, TopicPartition(topic.name, part.partition), timeout=ANSWER)
         # A place beyond the end is that of a topic that was made anew; none at all is the first call.
         begins[part.partition] = part.offset if low <= part.offset <= high else low
         ends[part.partition] = high

@@ -1,18 +1,23 @@
-"""Where a group of readers is in its topics."""
+"""Where a group of readers is in its topics, and where the topics begin and end."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-__all__ = ["committed"]
+__all__ = ["bounds", "committed"]
+
+_Answer = TypeVar("_Answer")
 
 #: A group that moves to another broker, or whose broker has just started, is there in a moment.
-_MOVING = frozenset(
+_GROUP_MOVES = frozenset(
     {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS}
 )
+#: So is a partition: that of a new topic, or one whose broker has just died.
+_PARTITION_MOVES = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
 _EVERY = 0.2
 
 
@@ -23,12 +28,31 @@ def committed(consumer: Consumer, parts: Sequence[TopicPartition], *, timeout: f
         KafkaException: Kafka does not answer within `timeout` seconds, or refuses.
 
     """
+    found: list[TopicPartition] = _asked(
+        lambda: consumer.committed(list(parts), timeout=timeout), _GROUP_MOVES, timeout
+    )
+    return found
+
+
+def bounds(consumer: Consumer, part: TopicPartition, *, timeout: float) -> tuple[int, int]:
+    """First offset of a partition, and the one that its next record gets.
+
+    Raises:
+        KafkaException: Kafka does not answer within `timeout` seconds, or refuses.
+
+    """
+    found: tuple[int, int] = _asked(
+        lambda: consumer.get_watermark_offsets(part, timeout=timeout), _PARTITION_MOVES, timeout
+    )
+    return found
+
+
+def _asked(ask: Callable[[], _Answer], moves: frozenset[int], timeout: float) -> _Answer:
     end = time.monotonic() + timeout
     while True:
         try:
-            found: list[TopicPartition] = consumer.committed(list(parts), timeout=timeout)
-            return found
+            return ask()
         except KafkaException as error:
-            if error.args[0].code() not in _MOVING or time.monotonic() > end:
+            if error.args[0].code() not in moves or time.monotonic() > end:
                 raise
             time.sleep(_EVERY)

@@ -32,7 +32,7 @@ from quintet.ecommerce.search.nodes import Nodes, lines
 from quintet.ecommerce.search.stock import StockChange, counts, updates
 from quintet.errors import LabError
 from quintet.streams.errors import RegistryError
-from quintet.streams.places import committed
+from quintet.streams.places import bounds, committed
 from quintet.streams.registry import HEAD, Registry
 
 __all__ = ["GROUP", "STOCK_TOPIC", "Feed", "consumer_settings", "follow", "missing_from"]
@@ -271,7 +271,7 @@ def missing_from(consumer: Consumer, index: Index | None, *, replay: bool = Fals
     if found.error is not None:
         raise LabError(f"there is no topic {STOCK_TOPIC}", remedy="Run: quintet run ecommerce")
     parts = [TopicPartition(STOCK_TOPIC, number) for number in sorted(found.partitions)]
-    marks = {part.partition: consumer.get_watermark_offsets(part, timeout=20) for part in parts}
+    marks = {part.partition: bounds(consumer, part, timeout=20) for part in parts}
     if index is None:
         return {number: low if replay else high for number, (low, high) in marks.items()}
     begun = {part.partition: part.offset for part in _begun(consumer, parts, index)}
