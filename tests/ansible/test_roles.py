@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,19 @@ def test_public_variables_carry_the_name_of_the_role(role: Path) -> None:
 def test_a_role_that_runs_a_service_proves_it_by_using_it(role: Path) -> None:
     assert content(role / "tasks" / "check.yml"), f"{role.name} has no tasks/check.yml"
     assert "ansible.builtin.import_tasks: check.yml" in (role / "tasks" / "main.yml").read_text(encoding="utf-8")
+
+
+def test_clients_of_the_database_ask_for_its_door() -> None:
+    """A node's own address is that of its own server, which on five nodes is a replica or none at all."""
+    of_servers = {"exporters", "postgresql", "proxy"}
+    beside_the_door = re.compile(r"bind_address\b[^{]*\{\{ *ports\.postgres\b")
+    found = {
+        role.name
+        for role in ROLES
+        for path in role.rglob("*")
+        if path.suffix in {".yml", ".j2"} and beside_the_door.search(path.read_text(encoding="utf-8"))
+    }
+    assert found - of_servers == set()
 
 
 def test_the_playbook_takes_every_role_that_is_not_called_by_another() -> None:
