@@ -102,18 +102,26 @@ class Nodes:
     def wanted(self, node: str) -> set[str]:
         """Services of the profiles in use that the inventory gives to a node."""
         variables = ROOT / "ansible" / "group_vars" / "all"
-        places = _yaml(ROOT / "ansible" / "inventories" / "compose" / "places.yml")
         group_of = _yaml(variables / "places.yml")["service_places"]
-
-        def members(group: str) -> set[str]:
-            entry = places[group]
-            return set(entry.get("hosts", {})).union(*(members(child) for child in entry.get("children", {})))
-
+        profiles = {"core", *self.profiles.split(",")}
         return {
             service["name"]
             for service in _yaml(variables / "services.yml")["service_catalogue"]
-            if service["profile"] in {"core", *self.profiles.split(",")} and node in members(group_of[service["name"]])
+            if {service["profile"], service.get("also", "core")} <= profiles
+            and node in self.members(group_of[service["name"]])
         }
+
+    def members(self, group: str) -> set[str]:
+        """Nodes of a group of the inventory."""
+        entry = self.inventory[group]
+        return set(entry.get("hosts", ())).union(*(self.members(child) for child in entry.get("children", ())))
+
+    @cached_property
+    def inventory(self) -> dict[str, dict[str, Any]]:
+        """Groups of the inventory with their hosts and children."""
+        program = ROOT / ".venv" / "bin" / "ansible-inventory"
+        found: dict[str, dict[str, Any]] = json.loads(run([program, "-i", "inventories/compose", "--list"], 60).stdout)
+        return found
 
     def units(self, node: str) -> dict[str, str]:
         """Main process of every unit of the lab that runs on a node, by the service's name."""
