@@ -73,6 +73,15 @@ def under_load(streams: Nodes, node: str, service: str) -> None:
     streams.on(node, f"systemctl kill --signal=KILL quintet-{service}")
     wait(lambda: streams.units(node).get(service, before) != before, f"{service} of {node} is back")
     wait(lambda: streams.on("cpu-node1", "pgrep -f '[s]hop.workload' || echo none") == "none\n", "the load has ended")
+    wait(lambda: captures(streams), "Kafka Connect answers")
+
+
+def captures(streams: Nodes) -> bool:
+    """Whether the worker listens, which a new one does long after its process is there."""
+    try:
+        return bool(streams.get("connect", "/connectors"))
+    except AssertionError:
+        return False
 
 
 def test_streams_run_where_the_inventory_says(streams: Nodes) -> None:
