@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from tests.lab.conftest import LabUnderTest, need, wait_until
+from tests.lab.streams import running
 from tests.lab.tables import fingerprint
 
 from quintet import alerts
@@ -155,6 +156,29 @@ def test_everything_computed_anew_is_the_same(lab: LabUnderTest, events: Input) 
     run(lab, events, "--full-refresh", "--yes")
     assert published(lab) == before
     assert wrong_in_the_batch_layer(lab) == []
+
+
+def test_products_are_captured_once_and_a_capture_that_begins_anew_changes_no_figure(
+    lab: LabUnderTest, events: Input
+) -> None:
+    capture = json.loads(lab.quintet("capture", "show", "ecommerce", "--json").stdout)
+    assert (capture["state"], capture["tasks"], capture["active"]) == ("RUNNING", ["RUNNING"], True)
+    topic, columns = 'kafka.default."ecommerce.products.changed"', "product_id, valid_from, price"
+    listed = int(lab.value("select count(*) as rows from postgres.ecommerce.product_versions"))
+    (read,) = lab.sql(
+        # The topic holds what was captured since it was emptied.
+        f"select count(*) as rows, count(distinct ({columns})) as versions from {topic}"
+    )
+    assert listed > 1000
+    assert int(read["rows"]) == int(read["versions"]) == listed
+    before = proof(lab)
+    lab.kill_tree(lab.service_pid("connect"))
+    wait_until(running(lab, "connect"), LONG, "the worker is back")
+    lab.quintet("capture", "recover", "ecommerce")
+    run(lab, events)
+    assert proof(lab) == before
+    (again,) = lab.sql(f"select count(*) as rows, count(distinct ({columns})) as versions from {topic}")
+    assert (int(again["rows"]), int(again["versions"])) == (2 * listed, listed)
 
 
 def test_another_input_is_refused_until_the_project_is_emptied(lab: LabUnderTest, events: Input) -> None:

@@ -36,9 +36,17 @@ def snapshot_again(lab: Lab, source: ChangeSource, tables: Sequence[str]) -> str
     """Have the capture read tables again, in pieces, while it goes on; the number of the request.
 
     Raises:
+        CaptureError: the rows of a table are not told apart by the keys of their records.
         ServiceDownError: PostgreSQL does not answer.
 
     """
+    for table in map(source.table, tables):
+        if table.topic.key != table.key:
+            # Debezium reads on behind the last key of a piece, and keeps one row of each key of it.
+            raise CaptureError(
+                f"{table.name} cannot be read in pieces: several of its rows have one key in {table.topic.name}",
+                remedy=f"Have all of it read anew: quintet capture recover {source.project}",
+            )
     names = [f"{source.database_schema}.{source.table(table).name}" for table in tables]
     return _signal(lab, source, "execute-snapshot", {"data-collections": names, "type": "INCREMENTAL"})
 

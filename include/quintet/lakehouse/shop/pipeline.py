@@ -49,7 +49,7 @@ def prepare(lab: Lab) -> dict[str, Any]:
     }
 
 
-def check_capture() -> dict[str, Any]:
+def check_capture(*, run_id: str = "") -> dict[str, Any]:
     """Whether the connector runs and its slot is well; an alert, and an error, where not.
 
     Raises:
@@ -58,7 +58,7 @@ def check_capture() -> dict[str, Any]:
         ServiceDownError: PostgreSQL or Connect does not answer.
 
     """
-    return health.check(load_lab(), SHOP)
+    return health.check(load_lab(), SHOP, run_id=run_id)
 
 
 def land_changes(*, run_id: str = "") -> dict[str, Any]:
