@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -44,7 +45,9 @@ def provide(lab: Lab) -> None:
 
 
 def add(lab: Lab, versions: pa.Table) -> int:
-    """Add the versions that are not in it, all of them or none; how many that were.
+    """Add the versions that are not in it, and behind them that no older one comes; all or nothing. How many it added.
+
+    Nothing is added, and the end is not said again, where it holds all of them.
 
     Args:
         lab: the lab whose database it is.
@@ -64,31 +67,20 @@ def add(lab: Lab, versions: pa.Table) -> int:
             for batch in versions.select(_COLUMNS).to_batches(max_chunksize=20_000):
                 for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                     copy.write_row([_plain(value) for value in row])
-        key, rest = ", ".join(_TABLE.key), [name for name in _COLUMNS if name not in _TABLE.key]
-        other = shop.execute(
-            f"select product_id, valid_from from announced a join {_NAME} v using ({key}) "
-            f"where ({', '.join(f'a.{name}' for name in rest)}) is distinct from "
-            f"({', '.join(f'v.{name}' for name in rest)}) order by place limit 1"
-        ).fetchone()
-        if other is not None:
-            raise InputError(
-                f"the price list holds another version of product {other[0]} from {other[1]:%Y-%m-%d %H:%M:%S}",
-                remedy="It is that of another input. Empty the project first: quintet run ecommerce --fresh --input …",
-            )
-        return int(
-            shop.execute(
-                f"insert into {_NAME} ({names}) select {names} from announced order by place on conflict do nothing"
-            ).rowcount
-        )
+        _refuse_others(shop)
+        added = shop.execute(
+            f"insert into {_NAME} ({names}) select {names} from announced order by place on conflict do nothing"
+        ).rowcount
+        if added or _last_end(shop) is None:
+            _add_end(shop)
+        return int(added)
 
 
 def add_end(lab: Lab) -> None:
     """Add a row that says once more, a millisecond later, that no older version comes. Raises ServiceDownError."""
     with connect(lab, PRICE_LIST.database) as shop:
         shop.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
-        (last,) = shop.execute(f"select max(valid_from) from {_NAME} where product_id = 0").fetchone()
-        at = END.replace(tzinfo=None) if last is None else last + timedelta(milliseconds=1)
-        shop.execute(f"insert into {_NAME} ({', '.join(_COLUMNS)}) values (0, %s, '', '', '', 0, 0, 0)", [at])
+        _add_end(shop)
 
 
 def empty(lab: Lab) -> None:
@@ -102,6 +94,32 @@ def empty(lab: Lab) -> None:
     with connect(lab, PRICE_LIST.database) as shop:
         shop.execute(f"set local lock_timeout = '{LOCKED}s'")
         shop.execute(f"truncate {_NAME}")
+
+
+def _refuse_others(shop: Any) -> None:
+    """Raise InputError where the list says something else of a version that is announced."""
+    rest = [name for name in _COLUMNS if name not in _TABLE.key]
+    other = shop.execute(
+        f"select product_id, valid_from from announced a join {_NAME} v using ({', '.join(_TABLE.key)}) "
+        f"where ({', '.join(f'a.{name}' for name in rest)}) is distinct from "
+        f"({', '.join(f'v.{name}' for name in rest)}) order by place limit 1"
+    ).fetchone()
+    if other is not None:
+        raise InputError(
+            f"the price list holds another version of product {other[0]} from {other[1]:%Y-%m-%d %H:%M:%S}",
+            remedy="It is that of another input. Empty the project first: quintet run ecommerce --fresh --input …",
+        )
+
+
+def _last_end(shop: Any) -> datetime | None:
+    found: datetime | None = shop.execute(f"select max(valid_from) from {_NAME} where product_id = 0").fetchone()[0]
+    return found
+
+
+def _add_end(shop: Any) -> None:
+    last = _last_end(shop)
+    at = END.replace(tzinfo=None) if last is None else last + timedelta(milliseconds=1)
+    shop.execute(f"insert into {_NAME} ({', '.join(_COLUMNS)}) values (0, %s, '', '', '', 0, 0, 0)", [at])
 
 
 def _plain(value: object) -> object:
