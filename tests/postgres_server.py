@@ -9,7 +9,7 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,8 +34,8 @@ def enter(port: int, database: str = "lake", *, autocommit: bool = False) -> psy
 
 
 @contextmanager
-def postgres_server(folder: Path) -> Iterator[int]:
-    """Port of a running server whose files are below `folder`."""
+def postgres_server(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[int]:
+    """Port of a running server whose files are below `folder`, with more settings where they are given."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not programs:
         pytest.skip("PostgreSQL is not on this machine: install its package")
@@ -69,6 +69,7 @@ def postgres_server(folder: Path) -> Iterator[int]:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
     options = f"-p {port} -h 127.0.0.1 -k {folder} -c fsync=off"
+    options += "".join(f" -c {name}={value}" for name, value in (settings or {}).items())
     control = [*other, home / "pg_ctl", "-D", data, "-w", "-t", "60", "-l", folder / "log"]
     subprocess.run([*control, "-o", options, "start"], check=True, capture_output=True, cwd="/")
     try:

@@ -31,7 +31,7 @@ from quintet.catalogue.ecommerce import EVENT_TOPICS
 from quintet.cdc.database import connect
 from quintet.check import Check
 from quintet.contracts import read_contracts
-from quintet.ecommerce import serving
+from quintet.ecommerce import capture, serving
 from quintet.ecommerce.closing import close
 from quintet.ecommerce.compared import Row as Line
 from quintet.ecommerce.compared import compared, same
@@ -80,6 +80,7 @@ def make(lab: Lab, start: str, seconds: str, rate: str, folder: str) -> dict[str
     start_ms, place = int(start), Path(folder)
     simulation = _simulation(start_ms, int(seconds), float(rate))
     write_catalogue(place, simulation.shop)
+    capture.deploy(lab)
     versions = announce(lab, place)
     recorder = write_rows(simulation, _producer(lab).forms, place)
     truth = write_truth(place, simulation, recorder, "benchmark")

@@ -10,6 +10,8 @@ import yaml
 
 pytest.importorskip("psycopg", reason="the streaming environment has it")
 from labs import lab_below
+from quintet.catalogue import ChangeSource
+from quintet.catalogue.ecommerce import PRICE_LIST, PRODUCT_VERSIONS
 from quintet.catalogue.shop import SHOP
 from quintet.cdc.connect import State, root_cause
 from quintet.cdc.connector import config_of, name_of, remedy_for
@@ -35,23 +37,56 @@ def test_the_password_is_named_and_not_written(streaming: Lab) -> None:
     assert config["database.password"] == f"${{file:{streaming.file.with_name('secrets.yaml')}:postgres_debezium}}"
 
 
-def test_debezium_names_become_the_topics_of_the_catalogue(streaming: Lab) -> None:
-    config = config_of(streaming, SHOP)
+@pytest.mark.parametrize("source", [SHOP, PRICE_LIST], ids=lambda source: str(source.name))
+def test_debezium_names_become_the_topics_of_the_catalogue(streaming: Lab, source: ChangeSource) -> None:
+    config = config_of(streaming, source)
     prefix = config["topic.prefix"]
+    assert config["provide.transaction.metadata"] == ("true" if source.transactions else "false")
     written = [
-        *(f"{prefix}.{SHOP.database_schema}.{table.name}" for table in SHOP.tables),
-        f"{prefix}.{config['topic.transaction']}",
+        *(f"{prefix}.{source.database_schema}.{table.name}" for table in source.tables),
+        *([f"{prefix}.{config['topic.transaction']}"] if source.transactions else []),
         f"{config['topic.heartbeat.prefix']}.{prefix}",
         f"{prefix}.{config['signal.data.collection']}",
     ]
     routed = []
     for topic in written:
         for name in config["transforms"].split(","):
+            if not config[f"transforms.{name}.type"].endswith("RegexRouter"):
+                continue
             pattern, target = (config[f"transforms.{name}.{part}"] for part in ("regex", "replacement"))
             if re.fullmatch(pattern, topic):
                 topic = re.sub(pattern, target.replace("$1", r"\1"), topic)
         routed.append(topic)
-    assert routed == [topic.name for topic in SHOP.topics]
+    assert routed == [topic.name for topic in source.topics]
+
+
+def test_two_captures_of_one_database_share_nothing(streaming: Lab) -> None:
+    shop, prices = config_of(streaming, SHOP), config_of(streaming, PRICE_LIST)
+    assert shop["database.dbname"] == prices["database.dbname"]
+    for name in ("slot.name", "publication.name", "topic.prefix", "table.include.list", "signal.data.collection"):
+        assert shop[name] != prices[name]
+    assert name_of(SHOP) != name_of(PRICE_LIST)
+    assert {topic.name for topic in SHOP.topics}.isdisjoint(topic.name for topic in PRICE_LIST.topics)
+
+
+def test_a_flat_source_s_records_are_rows_under_the_topic_s_key_and_the_others_are_as_they_were(streaming: Lab) -> None:
+    config = config_of(streaming, PRICE_LIST)
+    assert config["message.key.columns"] == "ecommerce.product_versions:product_id"
+    assert config["time.precision.mode"] == "connect"
+    asked = config["snapshot.select.statement.overrides.ecommerce.product_versions"]
+    assert asked == "select * from ecommerce.product_versions order by valid_from, product_id"
+    steps = [name for name in config["transforms"].split(",") if f"transforms.{name}.predicate" in config]
+    assert [config[f"transforms.{name}.type"].rpartition(".")[2] for name in steps] == [
+        "ExtractNewRecordState",
+        "SetSchemaMetadata$Key",
+        "SetSchemaMetadata$Value",
+    ]
+    (only,) = {config[f"transforms.{name}.predicate"] for name in steps}
+    matches = [
+        topic.name for topic in PRICE_LIST.topics if re.fullmatch(config[f"predicates.{only}.pattern"], topic.name)
+    ]
+    assert matches == [PRODUCT_VERSIONS.name], "signs of life and requests stay what Debezium wrote"
+    assert not {"predicates", "message.key.columns", "time.precision.mode"} & config_of(streaming, SHOP).keys()
 
 
 def test_records_are_written_once_and_every_table_is_captured(streaming: Lab) -> None:
@@ -70,8 +105,13 @@ def test_the_last_cause_of_a_trace_is_found() -> None:
     )
     assert root_cause(trace) == "org.postgresql.util.PSQLException: ERROR: replication slot is gone"
     assert root_cause("") == ""
-    assert "quintet capture show" in remedy_for(root_cause(trace))
-    assert remedy_for("something else") == "The whole trace: quintet logs connect"
+    assert "quintet capture show" in remedy_for(root_cause(trace), SHOP)
+    assert remedy_for("slot no longer available on the server", PRICE_LIST).endswith(
+        "quintet capture recover ecommerce"
+    )
+    assert "quintet run lakehouse --cdc makes it" in remedy_for("Topic x not present in metadata", SHOP)
+    assert "quintet run ecommerce makes it" in remedy_for("Topic x not present in metadata", PRICE_LIST)
+    assert remedy_for("something else", SHOP) == "The whole trace: quintet logs connect"
 
 
 @pytest.mark.parametrize(

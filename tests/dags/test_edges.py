@@ -119,10 +119,11 @@ def test_no_figure_is_published_before_the_gate_and_a_rejected_refresh_lands_not
     assert {dag.get_task(f"batch.{name}").pool for name in ("load_lists", "gate", "figures")} == {"spark"}
 
 
-def test_nothing_is_sent_before_both_streams_run(dags: dict[str, Any]) -> None:
+def test_nothing_is_sent_before_both_streams_and_the_capture_run(dags: dict[str, Any]) -> None:
     dag = dags["ecommerce_run_pipeline"]
     assert is_before(dag, "live_products.deploy", "live_products.check_health")
-    upstream = {"live_figures.check_health", "live_products.check_health"}
+    assert dag.get_task("deploy_capture").upstream_task_ids == {"prepare"}
+    upstream = {"deploy_capture", "live_figures.check_health", "live_products.check_health"}
     assert upstream <= dag.get_task("send").upstream_task_ids
 
 

@@ -1,13 +1,11 @@
-"""A shop that is open now, against a real broker and a registry's answers: what it sends is what its truth says."""
+"""A shop that is open now, against real servers: what it sends is what its truth says, its products are captured."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from http.server import ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,40 +13,24 @@ pytest.importorskip("numpy", reason="the streaming environment has it")
 pytest.importorskip("confluent_kafka", reason="the streaming environment has it")
 from topic_content import messages_of
 
-from labs import lab_below
 from quintet.call import RESULT
-from quintet.catalogue.ecommerce import EVENT_TOPICS, PRODUCT_VERSIONS
-from quintet.ecommerce import live
+from quintet.catalogue.ecommerce import EVENT_TOPICS, PRICE_LIST, PRODUCT_VERSIONS
+from quintet.ecommerce import capture, live
 from quintet.ecommerce.truth import FILE_NAME, Truth
 from quintet.settings import Lab
-from serving import JsonHandler, serving
+from quintet.streams.registry import Registry
+
+if TYPE_CHECKING:
+    from shop_capture import ShopCapture
 
 SIZE = ["--products", "1000", "--users", "300"]
 
 
-class Answers(JsonHandler):
-    """The registry's answers: every subject gets a number of its own."""
-
-    numbers: dict[str, int] = {}  # noqa: RUF012 - one registry a test
-
-    def do_POST(self) -> None:
-        subject = self.path.split("/subjects/")[1].split("/")[0]
-        self.given()
-        self.say(200, {"id": self.numbers.setdefault(subject, len(self.numbers) + 1)})
-
-
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory, kafka_servers: str) -> Iterator[Lab]:
-    """A lab with both."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    with serving(server):
-        kafka = {"security_protocol": "PLAINTEXT", "mechanism": "PLAIN", "user": "quintet", "admin": "quintet"}
-        yield lab_below(
-            tmp_path_factory.mktemp("lab"),
-            more_doors={"kafka": int(kafka_servers.rpartition(":")[2]), "registry": server.server_port},
-            options={"kafka": kafka},
-            secrets={"kafka_quintet": "none"},
-        )
+def lab(shop_capture: ShopCapture) -> Lab:
+    """A lab with all that it needs; its price list is empty."""
+    capture.stop_and_empty(shop_capture.lab)
+    return shop_capture.lab
 
 
 @pytest.fixture
@@ -95,8 +77,8 @@ def test_an_open_shop_sends_at_its_time_what_its_truth_says_and_an_input_can_fol
     replayed = run("--input", str(small[0]))
     assert replayed["records"] == small[1].expect["records"] + small[1].expect["malformed"]
     assert len(times_of(lab)) == told["records"] + replayed["records"]
-    topics = [*EVENT_TOPICS.values(), PRODUCT_VERSIONS]
-    assert set(Answers.numbers) == {s for topic in topics for s in (topic.subject, topic.key_subject)}
+    topics = [*EVENT_TOPICS.values(), *PRICE_LIST.topics]
+    assert set(Registry.of(lab).subjects()) == {s for topic in topics for s in (topic.subject, topic.key_subject)}
 
 
 def test_what_cannot_be_sent_is_told_with_an_exit_code(

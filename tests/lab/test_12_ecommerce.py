@@ -157,6 +157,34 @@ def test_everything_computed_anew_is_the_same(lab: LabUnderTest, events: Input) 
     assert wrong_in_the_batch_layer(lab) == []
 
 
+def test_products_are_captured_once_and_a_capture_that_begins_anew_changes_no_figure(
+    lab: LabUnderTest, events: Input
+) -> None:
+    def is_capturing() -> bool:
+        """Whether connector and task run; a door that is closed says no."""
+        done = lab.quintet("capture", "show", "ecommerce", "--json", expect=None)
+        found = json.loads(done.stdout) if done.returncode == 0 else {"state": "", "tasks": []}
+        return (found["state"], found["tasks"]) == ("RUNNING", ["RUNNING"]) and found["active"]
+
+    assert is_capturing()
+    topic, columns = 'kafka.default."ecommerce.products.changed"', "product_id, valid_from, price"
+    listed = int(lab.value("select count(*) as rows from postgres.ecommerce.product_versions"))
+    (read,) = lab.sql(
+        # The topic holds what was captured since it was emptied.
+        f"select count(*) as rows, count(distinct ({columns})) as versions from {topic}"
+    )
+    assert listed > 1000
+    assert int(read["rows"]) == int(read["versions"]) == listed
+    before = proof(lab)
+    lab.kill_tree(lab.service_pid("connect"))
+    wait_until(is_capturing, LONG, "the worker is back, and captures")
+    lab.quintet("capture", "recover", "ecommerce")
+    run(lab, events)
+    assert proof(lab) == before
+    (again,) = lab.sql(f"select count(*) as rows, count(distinct ({columns})) as versions from {topic}")
+    assert (int(again["rows"]), int(again["versions"])) == (2 * listed, listed)
+
+
 def test_another_input_is_refused_until_the_project_is_emptied(lab: LabUnderTest, events: Input) -> None:
     other = Input(lab.lab.path("input") / "test-events-more", {})
     shutil.rmtree(other.folder, ignore_errors=True)

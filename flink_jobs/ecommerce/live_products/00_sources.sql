@@ -17,8 +17,8 @@ CREATE TEMPORARY TABLE events (
   'avro-confluent.url' = '{{ registry.url }}'
 );
 
--- A version is announced before it holds; the last record says that no older one comes (product 0, far ahead), so that
--- nothing waits for the next change of a price.
+-- Rows of the shop's price list, captured and flat. A version is announced before it holds; the last record says that no
+-- older one comes (product 0, far ahead), so that nothing waits for the next change of a price.
 CREATE TEMPORARY TABLE products_changed (
   product_id BIGINT NOT NULL,
   valid_from TIMESTAMP(3) NOT NULL,

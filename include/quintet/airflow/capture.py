@@ -23,6 +23,7 @@ def merge_changes() -> None:
     check = CallOperator(
         task_id="check_capture",
         function=f"{_STEPS}:check_capture",
+        arguments={"run_id": "{{ run_id }}"},
         environment="streaming",
         # The approval is skipped in an ordinary run.
         trigger_rule=TriggerRule.NONE_FAILED,

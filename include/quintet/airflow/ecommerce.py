@@ -1,4 +1,4 @@
-"""Tasks of the project `ecommerce`: prepare, deploy the streams, send an input, wait until it is through.
+"""Tasks of the project `ecommerce`: prepare, deploy capture and streams, send an input, wait until it is through.
 
 The wiring stands here once: the single DAGs use the tasks with asset outlets, the master uses the same in one graph.
 """
@@ -16,7 +16,19 @@ from quintet.airflow.flink import FlinkHealthSensor, FlinkJobOperator
 from quintet.airflow.operators import CallOperator
 from quintet.catalogue.ecommerce import OWNER, SLUG
 
-__all__ = ["OWNER", "SLUG", "check_input", "input_params", "prepare", "send", "stream", "tell_refused", "wait"]
+__all__ = [
+    "OWNER",
+    "SLUG",
+    "check_capture",
+    "check_input",
+    "deploy_capture",
+    "input_params",
+    "prepare",
+    "send",
+    "stream",
+    "tell_refused",
+    "wait",
+]
 
 #: Environment of what speaks to Kafka.
 ENVIRONMENT = "streaming"
@@ -41,6 +53,16 @@ def check_input() -> CallOperator:
 def prepare() -> CallOperator:
     """Make topics and tables that are missing."""
     return _call("prepare", "prepare", {})
+
+
+def deploy_capture() -> CallOperator:
+    """Have the price list captured into the topic of the products' versions."""
+    return _call("deploy_capture", "deploy_capture", {})
+
+
+def check_capture() -> CallOperator:
+    """Open or clear the alert about the capture of the price list."""
+    return _call("check_capture", "check_capture", {"run_id": "{{ run_id }}"})
 
 
 def stream(job: str) -> TaskGroup:

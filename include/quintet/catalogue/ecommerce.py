@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from quintet.catalogue.model import Cleanup, Column, Dag, Layer, Pii, Project, Table, Topic, Writer
+from quintet.catalogue.model import (
+    ChangeSource,
+    Cleanup,
+    Column,
+    Dag,
+    Layer,
+    Pii,
+    Project,
+    SourceTable,
+    Table,
+    Topic,
+    Writer,
+)
 
 __all__ = [
     "ECOMMERCE",
@@ -18,6 +30,7 @@ __all__ = [
     "LIVE_TABLES",
     "MINUTES",
     "OWNER",
+    "PRICE_LIST",
     "PRODUCT_VERSIONS",
     "SESSIONS",
     "SLUG",
@@ -179,7 +192,7 @@ PRODUCT_VERSIONS = Topic(
     project=SLUG,
     name=f"{SLUG}.products.changed",
     owner=OWNER,
-    description="Versions of the products, announced before they hold; product 0 ends what is known ahead",
+    description="Versions of the products, captured from the price list before they hold; product 0 ends what is known",
     retention_bytes=RETENTION_BYTES,
     key=("product_id",),
     columns=(
@@ -193,6 +206,38 @@ PRODUCT_VERSIONS = Topic(
         Column("reorder_point", "long", "Pieces at or below which it is short", nullable=False),
     ),
     identity=("product_id", "valid_from"),
+)
+#: The shop's price list, from which they come. It is only added to: a capture that begins anew finds every version.
+PRICE_LIST = ChangeSource(
+    project=SLUG,
+    name=f"{SLUG}.products",
+    owner=OWNER,
+    database="shop",
+    database_schema="ecommerce",
+    publication="ecommerce_products",
+    slot="ecommerce_products",
+    tables=(
+        SourceTable(
+            name="product_versions",
+            description="Versions of the products, each from a moment on; rows are added and never changed",
+            columns=PRODUCT_VERSIONS.columns,
+            key=PRODUCT_VERSIONS.identity,
+            topic=PRODUCT_VERSIONS,
+            # As they are announced: the newest version of a product, and the end of what is known, come last.
+            read_by=("valid_from", "product_id"),
+        ),
+    ),
+    heartbeats=Topic(
+        SLUG,
+        f"{SLUG}.products.heartbeats",
+        OWNER,
+        "A sign of life of the capture every few seconds",
+        retention_hours=24,
+    ),
+    signals=Topic(SLUG, f"{SLUG}.products.signals", OWNER, "What the capture was asked to do", retention_hours=30 * 24),
+    deployed_by="quintet run ecommerce",
+    signs_schema="ecommerce_capture",
+    is_flat=True,
 )
 
 _KIND = Column("kind", "string", "Kind of event: page_view, add_to_cart, purchase, …", nullable=False)
@@ -362,10 +407,15 @@ ECOMMERCE = Project(
         Dag(
             "ecommerce_deploy_live_products", "Deploy or upgrade the stream of stock, shortages and priced order lines"
         ),
-        Dag("ecommerce_watch_streams", "Lag, checkpoints, restarts and back-pressure of the streams"),
+        Dag(
+            "ecommerce_watch_streams",
+            "Lag, checkpoints, restarts and back-pressure of the streams; capture of the price list",
+        ),
         Dag("ecommerce_care_streams", "Compaction of the streams' tables; records that were put aside or broken"),
         Dag("ecommerce_index_products", "The index of the product search, anew behind its alias"),
     ),
     tables=ECOMMERCE_TABLES,
-    topics=ECOMMERCE_TOPICS,
+    # What the capture writes beside the versions is its own: it stays when the project is emptied.
+    topics=(*ECOMMERCE_TOPICS, PRICE_LIST.heartbeats, PRICE_LIST.signals),
+    sources=(PRICE_LIST,),
 )

@@ -174,7 +174,7 @@ class SourceTable:
     """One table of a database whose changes are captured, as the source declares it.
 
     `columns` have the types of the lake; `toasted` are those whose value the database leaves out of a change that does
-    not touch it.
+    not touch it. `read_by` are the columns by whose order rows are read where the capture begins; none: as they lie.
     """
 
     name: str
@@ -183,11 +183,18 @@ class SourceTable:
     key: tuple[str, ...]
     topic: Topic
     toasted: tuple[str, ...] = ()
+    read_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class ChangeSource:
-    """One database whose changes are captured: from where, through which publication and slot, into which topics."""
+    """One database whose changes are captured: from where, through which publication and slot, into which topics.
+
+    `deployed_by` is the command that makes the capture, or starts it again. `signs_schema` holds the tables that the
+    capture writes itself: a sign of life, and requests to it. Records of a source that `is_flat` are the rows alone,
+    under the key of their topic, with times in milliseconds: for tables that are only added to, whose records need not
+    say what became of a row.
+    """
 
     project: str
     name: str
@@ -197,14 +204,19 @@ class ChangeSource:
     publication: str
     slot: str
     tables: tuple[SourceTable, ...]
-    transactions: Topic
     heartbeats: Topic
     signals: Topic
+    deployed_by: str
+    #: Begin and end of the source's transactions; None: nobody reads them.
+    transactions: Topic | None = None
+    signs_schema: str = "capture"
+    is_flat: bool = False
 
     @property
     def topics(self) -> tuple[Topic, ...]:
         """All topics that the capture writes."""
-        return (*(table.topic for table in self.tables), self.transactions, self.heartbeats, self.signals)
+        told = (self.transactions,) if self.transactions else ()
+        return (*(table.topic for table in self.tables), *told, self.heartbeats, self.signals)
 
     def table(self, name: str) -> SourceTable:
         """Table by name. Raises KeyError."""

@@ -133,6 +133,7 @@ SHOP = ChangeSource(
         SLUG, f"{SLUG}.shop.heartbeats", OWNER, "A sign of life of the capture every few seconds", retention_hours=24
     ),
     signals=Topic(SLUG, f"{SLUG}.shop.signals", OWNER, "What the capture was asked to do", retention_hours=30 * 24),
+    deployed_by="quintet run lakehouse --cdc",
 )
 SHOP_TOPICS = SHOP.topics
 

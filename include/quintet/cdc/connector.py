@@ -9,17 +9,17 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from typing import Any
 
-from quintet.catalogue import ChangeSource
+from quintet.catalogue import ChangeSource, SourceTable
 from quintet.cdc.connect import Connect, State
 from quintet.cdc.errors import CaptureError
 from quintet.settings import Lab
+from quintet.streams.schemas import key_schema, value_schema
 
-__all__ = ["SCHEMA", "config_of", "deploy", "name_of", "state_of", "wait_until_running"]
+__all__ = ["ROLE", "config_of", "deploy", "name_of", "remedy_for", "state_of", "wait_for", "wait_until_running"]
 
-#: Role that reads the log, and the schema of the tables that the capture writes itself.
-ROLE, SCHEMA = "debezium", "capture"
+#: Role that reads the log.
+ROLE = "debezium"
 #: Seconds between signs of life: the place in the log that is given free moves on as often.
 BEAT = 5
 #: Seconds until a connector that was started runs, and for which the failure before its start may still be told.
@@ -63,7 +63,7 @@ def config_of(lab: Lab, source: ChangeSource) -> dict[str, str]:
         # A record is in its topic once, or not: records and the place in the log are written in one transaction.
         "exactly.once.support": "required",
         "transaction.boundary": "poll",
-        "provide.transaction.metadata": "true",
+        "provide.transaction.metadata": "true" if source.transactions else "false",
         "tombstones.on.delete": "true",
         "decimal.handling.mode": "precise",
         "poll.interval.ms": "100",
@@ -75,7 +75,8 @@ def config_of(lab: Lab, source: ChangeSource) -> dict[str, str]:
         "producer.override.compression.type": "lz4",
         "producer.override.max.request.size": str(LARGEST),
         **_signs(source),
-        **_routes(source),
+        **_reading(source),
+        **_transforms(source),
         **_schemas(lab),
     }
 
@@ -128,7 +129,9 @@ def wait_until_running(lab: Lab, source: ChangeSource, *, seconds: float = START
         if state is not None and state.is_running:
             return
         if state is not None and state.has_failed and state.trace and time.monotonic() >= believed:
-            raise CaptureError(f"the connector {name} has failed: {state.trace}", remedy=remedy_for(state.trace))
+            raise CaptureError(
+                f"the connector {name} has failed: {state.trace}", remedy=remedy_for(state.trace, source)
+            )
         time.sleep(0.5)
     raise CaptureError(
         f"the connector {name} does not run after {seconds:.0f} s: {state}", remedy="quintet logs connect"
@@ -144,27 +147,28 @@ def state_of(lab: Lab, source: ChangeSource) -> State:
     """
     state = Connect.of(lab).state(name_of(source))
     if state is None:
-        raise CaptureError(f"there is no connector {name_of(source)}", remedy="Run: quintet run lakehouse --cdc")
+        raise CaptureError(f"there is no connector {name_of(source)}", remedy=f"Run: {source.deployed_by}")
     return state
 
 
-#: Part of a cause -> what a person does.
+#: Part of a cause -> what a person does about it, with the source's project and its command.
 _REMEDIES: tuple[tuple[str, str], ...] = (
-    ("no longer available on the server", "The slot was lost. Run: quintet capture recover lakehouse"),
-    ("replication slot", "Look at the slot: quintet capture show lakehouse"),
+    ("no longer available on the server", "The slot was lost. Run: quintet capture recover {project}"),
+    ("replication slot", "Look at the slot: quintet capture show {project}"),
     (
         "RuleViolation",
         "The schema breaks the contract's rule: take the change of the table back, or agree on a new one",
     ),
     ("Incompatible", "The schema breaks the contract's rule: take the change of the table back, or agree on a new one"),
     ("RecordTooLarge", "A row is larger than a record may be: shorten it, or raise the limit of topic and connector"),
-    ("not present in metadata", "A topic is missing: quintet run lakehouse --cdc makes it"),
+    ("not present in metadata", "A topic is missing: {command} makes it"),
 )
 
 
-def remedy_for(cause: str) -> str:
-    """What a person does about a cause."""
-    return next((remedy for part, remedy in _REMEDIES if part in cause), "The whole trace: quintet logs connect")
+def remedy_for(cause: str, source: ChangeSource) -> str:
+    """What a person does about a cause of a source's failure."""
+    found = next((remedy for part, remedy in _REMEDIES if part in cause), "The whole trace: quintet logs connect")
+    return found.format(project=source.project, command=source.deployed_by)
 
 
 def wait_for(look: Callable[[], bool], what: str, *, seconds: float, pause: float = 0.5) -> None:
@@ -184,35 +188,104 @@ def wait_for(look: Callable[[], bool], what: str, *, seconds: float, pause: floa
 def _signs(source: ChangeSource) -> dict[str, str]:
     """Heartbeats, which write a row of their own, and signals."""
     beat = (
-        f"insert into {SCHEMA}.heartbeats (source, beat_at) values ('{source.name}', now()) "
+        f"insert into {source.signs_schema}.heartbeats (source, beat_at) values ('{source.name}', now()) "
         "on conflict (source) do update set beat_at = excluded.beat_at"
     )
     return {
         "heartbeat.interval.ms": str(BEAT * 1000),
         "heartbeat.action.query": beat,
         "topic.heartbeat.prefix": "heartbeats",
-        "signal.data.collection": f"{SCHEMA}.signals",
+        "signal.data.collection": f"{source.signs_schema}.signals",
         "signal.enabled.channels": "source",
         "incremental.snapshot.chunk.size": "2048",
     }
 
 
-def _routes(source: ChangeSource) -> dict[str, str]:
-    """From Debezium's names of topics to those of the catalogue."""
-    prefix = re.escape(source.name)
-    routes: dict[str, tuple[str, str]] = {
-        "tables": (rf"{prefix}\.{source.database_schema}\.(.*)", f"{source.project}.$1.changes"),
-        "signals": (rf"{prefix}\.{SCHEMA}\.signals", source.signals.name),
-        "heartbeats": (rf"heartbeats\.{prefix}", source.heartbeats.name),
-    }
-    found: dict[str, Any] = {"transforms": ",".join(routes), "topic.transaction": "transactions"}
-    for name, (pattern, topic) in routes.items():
+def _reading(source: ChangeSource) -> dict[str, str]:
+    """How rows are read and keyed where that is not by the primary key of their table."""
+    found: dict[str, str] = {}
+    if source.is_flat:
+        # Of what Debezium can write of a time this alone is Avro's own, which every reader of a flat record knows.
+        found["time.precision.mode"] = "connect"
+    names = {table: f"{source.database_schema}.{table.name}" for table in source.tables}
+    keyed = [f"{names[table]}:{','.join(table.topic.key)}" for table in source.tables if table.topic.key != table.key]
+    if keyed:
+        found["message.key.columns"] = ";".join(keyed)
+    ordered = [table for table in source.tables if table.read_by]
+    if ordered:
+        found["snapshot.select.statement.overrides"] = ",".join(names[table] for table in ordered)
+    for table in ordered:
+        order = ", ".join(table.read_by)
+        found[f"snapshot.select.statement.overrides.{names[table]}"] = f"select * from {names[table]} order by {order}"
+    return found
+
+
+def _transforms(source: ChangeSource) -> dict[str, str]:
+    """From Debezium's topics to those of the catalogue, and of a flat source from changes to rows."""
+    steps = {**_routes(source), **(_rows(source) if source.is_flat else {})}
+    found = {"transforms": ",".join(steps), "topic.transaction": "transactions"}
+    for name, settings in steps.items():
+        found |= {f"transforms.{name}.{setting}": value for setting, value in settings.items()}
+    if source.is_flat:
+        # Heartbeats and signals stay as they are.
+        found["predicates"] = ",".join(_predicate(table) for table in source.tables)
+    for table in source.tables if source.is_flat else ():
         found |= {
-            f"transforms.{name}.type": "org.apache.kafka.connect.transforms.RegexRouter",
-            f"transforms.{name}.regex": pattern,
-            f"transforms.{name}.replacement": topic,
+            f"predicates.{_predicate(table)}.type": "org.apache.kafka.connect.transforms.predicates.TopicNameMatches",
+            f"predicates.{_predicate(table)}.pattern": re.escape(table.topic.name),
         }
     return found
+
+
+def _routes(source: ChangeSource) -> dict[str, dict[str, str]]:
+    """Steps from Debezium's names of topics to those of the catalogue."""
+    prefix = re.escape(source.name)
+    tables = rf"{prefix}\.{source.database_schema}\."
+    routes: dict[str, tuple[str, str]] = {}
+    if any(table.topic.name == _changes(source, table.name) for table in source.tables):
+        routes["tables"] = (rf"{tables}(.*)", _changes(source, "$1"))
+    routes |= {
+        f"table_{table.name}": (rf"{tables}{table.name}", table.topic.name)
+        for table in source.tables
+        if table.topic.name != _changes(source, table.name)
+    }
+    routes["signals"] = (rf"{prefix}\.{source.signs_schema}\.signals", source.signals.name)
+    routes["heartbeats"] = (rf"heartbeats\.{prefix}", source.heartbeats.name)
+    return {
+        name: {
+            "type": "org.apache.kafka.connect.transforms.RegexRouter",
+            "regex": pattern,
+            "replacement": topic,
+        }
+        for name, (pattern, topic) in routes.items()
+    }
+
+
+def _changes(source: ChangeSource, table: str) -> str:
+    return f"{source.project}.{table}.changes"
+
+
+def _rows(source: ChangeSource) -> dict[str, dict[str, str]]:
+    """Steps that leave the row alone of each change, under the names of schemas that the catalogue gives the topic."""
+    steps: dict[str, dict[str, str]] = {}
+    for table in source.tables:
+        steps[f"flat_{table.name}"] = {
+            "type": "io.debezium.transforms.ExtractNewRecordState",
+            "predicate": _predicate(table),
+            # A row is never deleted: there is nothing to tell of one that is not there.
+            "delete.tombstone.handling.mode": "drop",
+        }
+        for part, schema in (("Key", key_schema(table.topic)), ("Value", value_schema(table.topic))):
+            steps[f"{part.lower()}_{table.name}"] = {
+                "type": f"org.apache.kafka.connect.transforms.SetSchemaMetadata${part}",
+                "predicate": _predicate(table),
+                "schema.name": f"{schema['namespace']}.{schema['name']}",
+            }
+    return steps
+
+
+def _predicate(table: SourceTable) -> str:
+    return f"is_{table.name}"
 
 
 def _schemas(lab: Lab) -> dict[str, str]:

@@ -132,7 +132,7 @@ def land(
         )
 
     topics = [entry.topic for entry in source.tables]
-    wanted = Source(f"{source.project}-land-changes", topics, row, "quintet run lakehouse --cdc")
+    wanted = Source(f"{source.project}-land-changes", topics, row, source.deployed_by)
     return land_topics(lab, wanted, table, release=release, limit=limit)
 
 

@@ -20,7 +20,7 @@ from deltalake import DeltaTable
 
 from quintet.catalogue import ChangeSource, SourceTable, Table
 from quintet.cdc import connector, slots
-from quintet.cdc.connect import Connect
+from quintet.cdc.anew import forget
 from quintet.cdc.errors import CaptureError
 from quintet.cdc.landing import land
 from quintet.cdc.signals import wait_until_captured
@@ -33,8 +33,8 @@ from quintet.streams.registry import HEAD, Registry
 
 __all__ = ["Recovered", "recover"]
 
-#: Seconds: until a connector has stopped, until tables are read again, for one answer of the broker, for a transaction.
-STOP, SNAPSHOT, ANSWER, TRANSACTION = 120, 1800.0, 60, 600
+#: Seconds: until tables are read again, for one answer of the broker, for a transaction.
+SNAPSHOT, ANSWER, TRANSACTION = 1800.0, 60, 600
 #: Header of a record that no transaction of the source wrote.
 WHY = "quintet.reason"
 
@@ -67,16 +67,7 @@ def recover(lab: Lab, source: ChangeSource, log: Table, contracts: Mapping[str, 
 
     """
     begun = time.monotonic()
-    connect, name = Connect.of(lab), connector.name_of(source)
-    if connect.config(name) is not None:
-        connect.stop(name)
-        connector.wait_for(
-            lambda: (state := connect.state(name)) is not None and state.connector == "STOPPED" and not state.tasks,
-            f"the end of the connector {name}",
-            seconds=STOP,
-        )
-        connect.forget_offsets(name)
-    slots.drop(lab, source)
+    forget(lab, source)
     start = slots.position(lab, source)
     connector.deploy(lab, source)
     wait_until_captured(lab, source, seconds=SNAPSHOT)
@@ -91,7 +82,8 @@ def recover(lab: Lab, source: ChangeSource, log: Table, contracts: Mapping[str, 
             f"aside the records that broke it (quintet capture release {source.project} <table>) and recover once more",
         )
     gone = {
-        table.name: _delete(lab, table, list(_not_read_again(lab, log, table, start)), start) for table in source.tables
+        table.name: _delete(lab, source, table, list(_not_read_again(lab, log, table, start)), start)
+        for table in source.tables
     }
     return Recovered(start, {table: count for table, count in gone.items() if count}, time.monotonic() - begun)
 
@@ -114,7 +106,7 @@ def _not_read_again(lab: Lab, log: Table, table: SourceTable, start: int) -> Ite
             yield _Place(table.topic.name, partition, offset)
 
 
-def _delete(lab: Lab, table: SourceTable, places: list[_Place], lsn: int) -> int:
+def _delete(lab: Lab, source: ChangeSource, table: SourceTable, places: list[_Place], lsn: int) -> int:
     """Write a deletion, and its tombstone, for the row of each record; all of them or none."""
     if not places:
         return 0
@@ -131,7 +123,7 @@ def _delete(lab: Lab, table: SourceTable, places: list[_Place], lsn: int) -> int
     try:
         producer.init_transactions(ANSWER)
         producer.begin_transaction()
-        for place, key, value in _records(lab, places):
+        for place, key, value in _records(lab, source, places):
             # In the partition of the row's other changes: this library would choose it by another hash than Connect's.
             where: dict[str, Any] = {"topic": place.topic, "partition": place.partition, "key": key, "headers": reason}
             producer.produce(**where, value=_deletion(registry, value, lsn))
@@ -168,7 +160,7 @@ def _deletion(registry: Registry, value: bytes, lsn: int) -> bytes:
     return HEAD.pack(0, number) + body.getvalue()
 
 
-def _records(lab: Lab, places: list[_Place]) -> Iterator[tuple[_Place, bytes, bytes]]:
+def _records(lab: Lab, source: ChangeSource, places: list[_Place]) -> Iterator[tuple[_Place, bytes, bytes]]:
     consumer = Consumer(
         {
             **client_settings(lab),
@@ -189,7 +181,7 @@ def _records(lab: Lab, places: list[_Place]) -> Iterator[tuple[_Place, bytes, by
             ):
                 raise CaptureError(
                     f"the record {place.topic}/{place.partition}/{place.offset} cannot be read any more",
-                    remedy="Empty the project and let the changes land again: quintet run lakehouse --cdc --fresh",
+                    remedy=f"Empty the project and let the changes land again: {source.deployed_by} --fresh",
                 )
             yield place, message.key(), message.value()
     finally:

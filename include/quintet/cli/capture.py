@@ -14,13 +14,16 @@ from quintet.cli.proofs import tell_checks
 from quintet.errors import GateError, LabError
 from quintet.settings import Lab, load_lab
 
-__all__ = ["Work", "register", "run_capture", "verify_capture"]
+__all__ = ["MERGE", "Work", "register", "run_capture", "verify_capture"]
 
-DAG = "lakehouse_merge_shop_changes"
+#: DAG that brings captured changes into the lake.
+MERGE = "lakehouse_merge_shop_changes"
 RECORD = "last_cdc"
 #: Pieces of work that the proof still counts; older ones are told by the hashes alone.
 PIECES = 20
 _SHOP = "quintet.lakehouse.shop"
+#: Project -> program that looks after its capture.
+_PROGRAMS = {"lakehouse": f"{_SHOP}.operate", "ecommerce": "quintet.ecommerce.operate"}
 
 Slug = Annotated[str, typer.Argument(help="Slug of the project.")]
 Tables = Annotated[list[str] | None, typer.Argument(help="Tables of the source; none: all.")]
@@ -79,7 +82,7 @@ def run_capture(lab: Lab, work: Work, *, fresh: bool, as_json: bool) -> None:
     say(f"changing the shop: {work.changes} changes")
     piece = _program(lab, "workload", *work.arguments())
     captured = _program(lab, "proof", "wait")
-    outcome = follow(lab, DAG)
+    outcome = follow(lab, MERGE)
     pieces = [*((record.read(lab, "lakehouse", RECORD) or {}).get("pieces", [])), {**piece, "log": prepared["log"]}]
     facts = {
         "state": outcome.state,
@@ -158,6 +161,7 @@ def release(
     as_json: AsJson = False,
 ) -> None:
     """Put aside the records of a table that broke its contract, and have the table read again."""
+    _require_log(project)
     found = _operate(project, "release", table)
     count = sum(found["put_aside"].values())
     _answer(found, f"{count} records put aside; {table} is read again", as_json=as_json)
@@ -196,6 +200,16 @@ def discard_letters(project: Slug, topic: TopicName, places: Places = None, as_j
     _answer(found, f"{found['discarded']} given up", as_json=as_json)
 
 
+def _require_log(slug: str) -> None:
+    from quintet.catalogue import project as find
+
+    if find(slug).sources and MERGE not in {dag.dag_id for dag in find(slug).dags}:
+        raise LabError(
+            f"of what project {slug} captures nothing is held: streams read it as it comes",
+            remedy=f"What they cannot read: quintet deadletters list {slug}",
+        )
+
+
 def _answer(found: Any, text: str, *, as_json: bool) -> None:
     if as_json:
         print_json(found)
@@ -205,12 +219,13 @@ def _answer(found: Any, text: str, *, as_json: bool) -> None:
 
 def _operate(slug: str, verb: str, *names: str) -> Any:
     from quintet.catalogue import project as find
+    from quintet.runs.programs import run_module
 
     lab = load_lab()
     if not find(slug).sources:
-        raise LabError(f"project {slug} captures no changes", remedy="lakehouse does")
+        raise LabError(f"project {slug} captures no changes", remedy=f"These do: {', '.join(_PROGRAMS)}")
     _require(lab)
-    return _program(lab, "operate", verb, *names)
+    return run_module(lab, "streaming", _PROGRAMS[slug], verb, *names)
 
 
 def _program(lab: Lab, module: str, *arguments: str) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from quintet.cli.capture import Work, run_capture, verify_capture
+from quintet.cli.capture import MERGE, Work, run_capture, verify_capture
 from quintet.cli.output import AsJson, print_json, print_table, say
 from quintet.cli.progress import follow
 from quintet.cli.proofs import proof_of, tell_checks
@@ -182,8 +182,8 @@ def verify(
 
 
 def _require_sources(project: Project) -> None:
-    if not project.sources:
-        raise typer.BadParameter(f"project {project.slug} captures no changes", param_hint="--cdc")
+    if MERGE not in {dag.dag_id for dag in project.dags}:
+        raise typer.BadParameter(f"project {project.slug} brings no captured changes into the lake", param_hint="--cdc")
 
 
 def _steps(outcome: Outcome) -> dict[str, float]:

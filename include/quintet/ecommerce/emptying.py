@@ -1,7 +1,9 @@
 """Empty what streams read and write: `python -m quintet.ecommerce.emptying`, in the environment `streaming`.
 
-The streams must be stopped. Records of the topics are deleted, and so are dead letters; the places of those that come
-next go on from there, so that no reader is led astray. Tables of the lake are dropped, those that are served emptied.
+The streams must be stopped. The capture of the price list is stopped and forgets where it was, and the list is emptied:
+what was announced and not captured yet does not come later, and the next versions are captured from the first one on.
+Records of the topics are deleted, and so are dead letters; the places of those that come next go on from there, so that
+no reader is led astray. Tables of the lake are dropped, those that are served emptied.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from quintet.call import tell
 from quintet.catalogue.ecommerce import ECOMMERCE_TABLES, ECOMMERCE_TOPICS, SLUG
 from quintet.catalogue.model import Cleanup, Layer, Topic
-from quintet.ecommerce import serving
+from quintet.ecommerce import capture, serving
 from quintet.ecommerce.progress import ends
 from quintet.ecommerce.sent import EMPTIED, RECORD
 from quintet.lake.trino import connect, query
@@ -32,11 +34,14 @@ def empty(lab: Lab) -> dict[str, Any]:
     """Empty everything; {"records": deleted, "tables": dropped}.
 
     Raises:
+        CaptureError: the capture does not stop.
         ServiceDownError: a service does not answer.
         TopicError: the broker refuses.
 
     """
     provide(lab, ECOMMERCE_TOPICS)
+    # Before the topics: what came after they were emptied would be of the input before.
+    capture.stop_and_empty(lab)
     serving.empty(lab)
     connection = connect(lab)
     dropped = [table.full_name for table in ECOMMERCE_TABLES if table.layer is Layer.SILVER]

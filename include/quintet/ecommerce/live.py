@@ -1,9 +1,10 @@
 """A shop that is open now: `python -m quintet.ecommerce.live`, for the environment `streaming`.
 
-Makes the topics, announces the products, then sends what happens in a shop from now on, `--rate` records a second on
-average for `--seconds`, each at its time; catalogue and truth lie in `--out` at the end. With `--input` it sends an
-input folder instead, at `--speed` times the time that it holds; 0: as fast as Kafka takes it. With `--measure` nothing
-is sent: the records are made and encoded, and how fast is told. Standard output ends with `RESULT {json}`.
+Makes the topics and the capture of the price list, announces the products, then sends what happens in a shop from now
+on, `--rate` records a second on average for `--seconds`, each at its time; catalogue and truth lie in `--out` at the
+end. With `--input` it sends an input folder instead, at `--speed` times the time that it holds; 0: as fast as Kafka
+takes it. With `--measure` nothing is sent: the records are made and encoded, and how fast is told. Standard output ends
+with `RESULT {json}`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 from quintet.call import RESULT
 from quintet.catalogue.ecommerce import ECOMMERCE_TOPICS, EVENT_TOPICS
+from quintet.ecommerce import capture
 from quintet.ecommerce.dimension import announce
 from quintet.ecommerce.generator import write_catalogue, write_truth
 from quintet.ecommerce.sending import Pace, ahead, batches_of_files, batches_of_piece, rows_of, send
@@ -32,9 +34,9 @@ __all__ = ["main"]
 
 #: Batches that are made before their time; a batch is about two seconds at ten thousand records a second.
 DEPTH = 12
-#: Time to make the first of them and to announce the products: at least, for each thousand records a second, for each
-#: thousand products.
-_LEAD_S, _LEAD_EACH_S, _LEAD_PRODUCTS_S = 5.0, 3.0, 0.2
+#: Time to make the first of them, and to announce the products until they are captured: at least, for each thousand
+#: records a second, for each thousand products.
+_LEAD_S, _LEAD_EACH_S, _LEAD_PRODUCTS_S = 10.0, 3.0, 0.5
 
 
 def main(words: list[str]) -> int:
@@ -84,6 +86,7 @@ def _made(simulation: Simulation, recorder: Recorder, forms: Mapping[str, Form])
 
 def _open(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
     producer, stranger = _producers(lab)
+    capture.deploy(lab)
     lead_s = _LEAD_S + (_LEAD_EACH_S * options.rate + _LEAD_PRODUCTS_S * options.products) / 1000
     began = time.monotonic() + lead_s
     simulation = _simulation(options, int((time.time() + lead_s) * 1000))

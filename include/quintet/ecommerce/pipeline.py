@@ -1,4 +1,4 @@
-"""Steps of a run, each a function for a task in the environment `streaming`: prepare, check, send, wait, tell.
+"""Steps of a run, each a function for a task in the environment `streaming`: prepare, capture, check, send, wait, tell.
 
 A stream has one time: an input is sent once. What was sent is in the record `sent` of the project, so that a second run
 over the same input sends nothing and finds the same, and one over another input is told to empty the project first.
@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from quintet import alerts
-from quintet.catalogue.ecommerce import ECOMMERCE_TOPICS, EVENT_TOPICS, SLUG
-from quintet.contracts import read_contracts
-from quintet.ecommerce import serving
+from quintet.catalogue.ecommerce import ECOMMERCE_TOPICS, EVENT_TOPICS, PRICE_LIST, SLUG
+from quintet.cdc import connector, health
+from quintet.cdc.connect import Connect
+from quintet.cdc.errors import CaptureError
+from quintet.contracts import ContractError, read_contracts
+from quintet.ecommerce import capture, serving
 from quintet.ecommerce.closing import close
 from quintet.ecommerce.definitions import LATENESS_MS, MINUTE_MS
 from quintet.ecommerce.dimension import announce, announce_end
@@ -35,7 +38,15 @@ from quintet.streams.deadletters import letters
 from quintet.streams.registry import Registry
 from quintet.streams.topics import provide
 
-__all__ = ["check_input", "prepare", "send_input", "tell_refused", "wait_for_streams"]
+__all__ = [
+    "check_capture",
+    "check_input",
+    "deploy_capture",
+    "prepare",
+    "send_input",
+    "tell_refused",
+    "wait_for_streams",
+]
 
 #: What a new version of a schema must keep: whoever reads by it can read what was written before.
 RULE = "BACKWARD"
@@ -43,6 +54,8 @@ RULE = "BACKWARD"
 DEPTH = 4
 #: Sources of the alerts about records that no figure counts.
 DEAD_LETTERS, BROKEN = "dead-letters", "broken-records"
+#: Source of the alert that is open while the capture of the price list is not as it should be.
+CAPTURE = "capture"
 #: Share of an hour's records that may break a rule; more is no accident of single senders.
 BROKEN_SHARE = 0.05
 _EMPTY_FIRST = "Empty the project and send it anew: quintet run ecommerce --fresh --input …"
@@ -62,6 +75,32 @@ def prepare() -> dict[str, Any]:
     registry = Registry.of(lab)
     ruled = [topic.subject for topic in EVENT_TOPICS.values() if registry.require(topic.subject, RULE)]
     return {"topics_created": list(provided.created), "rules_set": ruled, "tables": tables}
+
+
+def deploy_capture() -> dict[str, Any]:
+    """Make what captures the price list where it is missing, and have it run; raises as `capture.deploy`."""
+    return capture.deploy(load_lab())
+
+
+def check_capture(*, run_id: str = "") -> dict[str, Any]:
+    """Tell when the capture of the price list is not well, for as long as it is not; state of connector and slot.
+
+    Raises:
+        ServiceDownError: PostgreSQL or Kafka Connect does not answer.
+
+    """
+    lab = load_lab()
+    title = "the capture of the shop's price list is not as it should be"
+    if Connect.of(lab).state(connector.name_of(PRICE_LIST)) is None:
+        # No run has deployed it yet; one that needs it does.
+        return {"connector": "absent"}
+    try:
+        facts = health.check(lab, PRICE_LIST, run_id=run_id)
+    except (CaptureError, ContractError) as error:
+        _tell(lab, CAPTURE, title, error.message, error.remedy, run_id)
+        return {"wrong": error.message}
+    _tell(lab, CAPTURE, title, "", "", run_id)
+    return facts
 
 
 def check_input(*, input_dir: str) -> dict[str, Any]:
@@ -84,11 +123,12 @@ def check_input(*, input_dir: str) -> dict[str, Any]:
 
 
 def send_input(*, input_dir: str, checked: dict[str, Any]) -> dict[str, Any]:
-    """Send versions of the products, every record, and the end of the input; {"sent", "versions", "marks", …}.
+    """Announce versions of the products, send every record, and the end of the input; {"sent", "versions", "marks", …}.
 
     Raises:
         InputError: there is no input.
-        ServiceDownError: the registry does not answer.
+        CaptureError: the versions were not captured.
+        ServiceDownError: PostgreSQL, Kafka Connect or the registry does not answer.
         TopicError: a record was not written; the input is in the topics in part then.
 
     """
@@ -175,10 +215,10 @@ def _end_again(lab: Lab, closes_ms: int) -> None:
 
     _say("a stream was started anew and does not know the time: the end of the input is sent again")
     producer = BatchProducer.of(lab, EVENT_TOPICS.values(), read_contracts())
+    announce_end(lab)
     entry = record.read(lab, SLUG, RECORD) or {}
     # Noted first: one that is noted and not there is seen by the proof, and is no record that nobody knows of.
     record.write(lab, SLUG, RECORD, {**entry, "ends": ends_sent(lab) + 1})
-    announce_end(lab)
     close(Producer({**client_settings(lab), "enable.idempotence": True}), producer.forms, closes_ms)
 
 

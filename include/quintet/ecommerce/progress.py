@@ -17,13 +17,13 @@ from typing import Any
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 
-from quintet.catalogue.ecommerce import EVENT_TOPICS, PRODUCT_VERSIONS, SLUG
+from quintet.catalogue.ecommerce import EVENT_TOPICS, PRICE_LIST, PRODUCT_VERSIONS, SLUG
 from quintet.catalogue.model import Topic
 from quintet.ecommerce.errors import StreamsBehindError
 from quintet.errors import ServiceDownError
 from quintet.settings import Lab
 from quintet.streams.clients import client_settings, servers
-from quintet.streams.places import bounds
+from quintet.streams.places import bounds, next_record
 from quintet.streams.topics import admin
 from quintet.urldoor import ask
 
@@ -155,8 +155,28 @@ def _left(lab: Lab, group: str, topics: tuple[Topic, ...]) -> int:
         known = {(part.topic, part.partition): part.offset for part in answer.result(ANSWER).topic_partitions}
     except (KafkaException, TimeoutError) as error:
         raise _silent(lab, error) from error
-    # A place that is not known yet is a negative number.
-    return sum(max(0, high - max(low, known.get(place, -1))) for place, (low, high) in wanted.items())
+    captured = {topic.name for topic in PRICE_LIST.topics}
+    left = 0
+    for (topic, part), (low, high) in wanted.items():
+        # A place that is not known yet is a negative number.
+        place = max(low, known.get((topic, part), -1))
+        if place < high and topic in captured:
+            # The capture ends what it writes with the mark of its transaction, behind which no reader gets.
+            place = _record_behind(lab, TopicPartition(topic, part, place), high)
+        left += max(0, high - place)
+    return left
+
+
+def _record_behind(lab: Lab, place: TopicPartition, high: int) -> int:
+    settings = {"group.id": f"{SLUG}-look", "enable.auto.commit": False, "enable.partition.eof": True}
+    consumer = Consumer({**client_settings(lab), **settings, "isolation.level": "read_committed"})
+    try:
+        found = next_record(consumer, place, timeout=ANSWER)
+    except KafkaException as error:
+        raise _silent(lab, error) from error
+    finally:
+        consumer.close()
+    return high if found is None else found
 
 
 def _watermarks(lab: Lab, job_id: str) -> Iterator[int]:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-__all__ = ["bounds", "committed"]
+__all__ = ["bounds", "committed", "next_record"]
 
 _Answer = TypeVar("_Answer")
 
@@ -45,6 +45,31 @@ def bounds(consumer: Consumer, part: TopicPartition, *, timeout: float) -> tuple
         lambda: consumer.get_watermark_offsets(part, timeout=timeout), _PARTITION_MOVES, timeout
     )
     return found
+
+
+def next_record(consumer: Consumer, place: TopicPartition, *, timeout: float) -> int | None:
+    """Offset of the first record at a place or behind it; None: nothing follows but marks of transactions.
+
+    A mark has an offset and is no record: who reads a topic that is written in transactions stays before the last one.
+
+    Args:
+        consumer: reads committed records from the place on, and tells the end of a partition (`enable.partition.eof`).
+        place: partition and offset.
+        timeout: seconds for the answer.
+
+    Raises:
+        KafkaException: Kafka does not answer, or refuses.
+
+    """
+    consumer.assign([place])
+    message = consumer.poll(timeout)
+    if message is None:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+    if message.error() is None:
+        return int(message.offset())
+    if message.error().code() == KafkaError._PARTITION_EOF:
+        return None
+    raise KafkaException(message.error())
 
 
 def _asked(ask: Callable[[], _Answer], moves: frozenset[int], timeout: float) -> _Answer:

@@ -8,10 +8,9 @@ from typing import Any
 from quintet import alerts
 from quintet.catalogue import topics
 from quintet.catalogue.shop import SHOP, SHOP_CHANGES
-from quintet.cdc import connector, slots
-from quintet.cdc.errors import CaptureError
+from quintet.cdc import connector, health
 from quintet.cdc.landing import land, raise_held
-from quintet.contracts import ContractError, read_contracts
+from quintet.contracts import read_contracts
 from quintet.lakehouse.shop import schema
 from quintet.settings import Lab, load_lab
 from quintet.streams.deadletters import letters
@@ -50,41 +49,16 @@ def prepare(lab: Lab) -> dict[str, Any]:
     }
 
 
-def check_capture() -> dict[str, Any]:
+def check_capture(*, run_id: str = "") -> dict[str, Any]:
     """Whether the connector runs and its slot is well; an alert, and an error, where not.
 
     Raises:
         CaptureError: the connector has failed, or its slot is lost.
+        ContractError: the registry refuses the schema of a table.
         ServiceDownError: PostgreSQL or Connect does not answer.
 
     """
-    lab = load_lab()
-    state, slot = connector.state_of(lab, SHOP), slots.slot_of(lab, SHOP)
-    facts = {"connector": state.connector, "tasks": list(state.tasks), **(slot.as_json() if slot else {"slot": None})}
-    if slot is not None and slot.is_worrying and not slot.is_lost:
-        _warn(
-            lab,
-            "the capture holds back the shop's log",
-            f"slot {slot.name}: {slot.held >> 20} MB of {(slot.allowed or 0) >> 20} MB that it may",
-            "Start what reads it (quintet capture show lakehouse): beyond the limit it loses its place",
-        )
-    if slot is not None and slot.is_lost:
-        raise CaptureError(f"the slot {slot.name} is lost", remedy="Begin anew: quintet capture recover lakehouse")
-    if state.has_failed:
-        for table in SHOP.tables:
-            # The registry's refusal names the subject.
-            if table.topic.subject in state.trace:
-                raise ContractError(
-                    table.topic.name,
-                    table.topic.owner,
-                    [f"the schema of the table {table.name} is refused by the registry: {state.trace}"],
-                    remedy=f"{table.topic.owner} takes the change back, then: quintet capture recover lakehouse",
-                )
-        raise CaptureError(
-            f"the connector {connector.name_of(SHOP)} has failed: {state.trace}",
-            remedy=connector.remedy_for(state.trace),
-        )
-    return facts
+    return health.check(load_lab(), SHOP, run_id=run_id)
 
 
 def land_changes(*, run_id: str = "") -> dict[str, Any]:
