@@ -205,6 +205,7 @@ def test_a_capture_that_is_not_well_is_told_once_until_it_is(lab: Lab, monkeypat
     def opened() -> int:
         return sum(told.is_open and told.alert.source == pipeline.CAPTURE for told in alerts.read(lab))
 
+    announce_end(lab)
     assert pipeline.check_capture(run_id="first")["connector"] == "RUNNING"
     with monkeypatch.context() as failing:
         error = CaptureError("the slot is lost", remedy="Run: quintet capture recover ecommerce")
@@ -215,7 +216,11 @@ def test_a_capture_that_is_not_well_is_told_once_until_it_is(lab: Lab, monkeypat
     assert opened() == 0
     anew.forget(lab, PRICE_LIST)
     Connect.of(lab).remove(connector.name_of(PRICE_LIST))
-    assert pipeline.check_capture() == {"connector": "absent"}, "before the first run nothing is to be told"
+    # The worker tells its state for a moment more.
+    connector.wait_for(
+        lambda: pipeline.check_capture() == {"connector": "absent"}, "nothing is told before the first run", seconds=30
+    )
+    assert opened() == 0
 
 
 def test_rows_of_one_key_are_not_read_in_pieces(lab: Lab) -> None:
