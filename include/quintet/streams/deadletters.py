@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from quintet.catalogue import Topic
 from quintet.errors import InputError
@@ -205,6 +205,8 @@ def _read(lab: Lab, name: str, take: Callable[[Message], None]) -> None:
         }
     )
     try:
+        if not _is_there(consumer, name):
+            return
         consumer.assign([TopicPartition(name, 0, OFFSET_BEGINNING)])
         end = time.monotonic() + SILENCE
         while time.monotonic() < end:
@@ -215,13 +217,26 @@ def _read(lab: Lab, name: str, take: Callable[[Message], None]) -> None:
             if error is None:
                 take(message)
                 end = time.monotonic() + SILENCE
-            elif error.code() in {KafkaError._PARTITION_EOF, KafkaError.UNKNOWN_TOPIC_OR_PART}:
+            elif error.code() == KafkaError._PARTITION_EOF:
                 return
             else:
-                raise TopicError(f"the topic {name} cannot be read: {error.str()}", remedy="Run: quintet doctor")
+                raise _unread(name, error)
         raise TopicError(f"the topic {name} gave nothing for {SILENCE} s", remedy="Run: quintet doctor")
     finally:
         consumer.close()
+
+
+def _is_there(consumer: Consumer, name: str) -> bool:
+    """Whether the topic was made yet; a reader who is assigned to it would be told only after half a minute."""
+    try:
+        error = consumer.list_topics(name, timeout=SILENCE).topics[name].error
+    except KafkaException as failure:
+        raise _unread(name, failure.args[0]) from failure
+    return error is None or error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART
+
+
+def _unread(name: str, error: KafkaError) -> TopicError:
+    return TopicError(f"the topic {name} cannot be read: {error.str()}", remedy="Run: quintet doctor")
 
 
 def _shown(part: bytes | None) -> str | None:
