@@ -220,7 +220,7 @@ def test_records_that_cannot_be_read_are_put_aside_with_the_reason_and_stop_neit
     titles = {alert["title"] for alert in streams.under_test.alerts() if "title" in alert}
     assert {
         "records of the shop's topics cannot be read",
-        "records of the shop's topics wait as dead letters",
+        "records of the project's topics wait as dead letters",
     } <= titles
     shown = json.loads(streams.under_test.quintet("deadletters", "list", "lakehouse", "--json").stdout)["letters"]
     assert {letter["place"]: letter["reason"] for letter in shown} == first
