@@ -39,7 +39,7 @@ def send(folder: Path, bucket: Bucket) -> dict[str, Any]:
         )
     there = {key.removeprefix(PREFIX): size for key, size in bucket.sizes(PREFIX).items()}
     if _LIST in there:
-        _require_ours(labels(lists[_LIST]), labels(bucket.content(PREFIX + _LIST)), bucket)
+        _require_ours(folder, labels(bucket.content(PREFIX + _LIST)), bucket)
     sent = size = 0
     for name in _names(folder):
         if _is_list(name) or there.get(name) == (folder / name).stat().st_size:
@@ -96,9 +96,10 @@ def labels(content: bytes) -> list[str]:
     return [label for _, label in sorted(found)]
 
 
-def _require_ours(ours: list[str], theirs: list[str], bucket: Bucket) -> None:
-    """An emptied repository must not empty its copy, too."""
-    if theirs and theirs[-1] not in ours:
+def _require_ours(folder: Path, theirs: list[str], bucket: Bucket) -> None:
+    """An emptied repository must not empty its copy, too: one that made a backup has it in its history for ever."""
+    history = folder / "backup" / STANZA / "backup.history"
+    if theirs and not any(history.rglob(f"{theirs[-1]}.manifest*")):
         raise GateError(
             f"the newest backup in the bucket {bucket.name}, {theirs[-1]}, is unknown to the repository: nothing was "
             "changed",
