@@ -41,6 +41,8 @@ NEEDED = {
     "quintet deadletters replay": ["lakehouse", "lakehouse.orders.changes"],
     "quintet deadletters discard": ["lakehouse", "lakehouse.orders.changes"],
     "quintet lineage": ["fct_sales"],
+    "quintet backup fetch": ["/nonexistent/quintet/copy"],
+    "quintet backup restore": ["/nonexistent/quintet/data"],
     "quintet catalogue search": ["email"],
     "quintet product show": ["daily_sales"],
     "quintet product new": ["sales_by_week", "--domain", "sales", "--from", "revenue_weekly"],

@@ -19,7 +19,7 @@ from quintet.backups.server import hand_over
 from quintet.errors import InputError
 from quintet.runs import record
 from quintet.runs.programs import run_module
-from quintet.settings import Lab, lab_of
+from quintet.settings import lab_of
 
 __all__ = ["back_up", "check", "drill", "listing", "moment_of", "restore", "rotate", "upload"]
 
@@ -153,10 +153,3 @@ def listing(*, lab_file: str | None = None) -> dict[str, Any]:
         "restorable_to": newest[1].isoformat() if backups and newest else None,
         "drill": record.read(lab, SLUG, LAST_DRILL),
     }
-
-
-def lab_has_backups(lab: Lab) -> bool:
-    """Whether this node has a server whose log is archived."""
-    from quintet.backups.repository import FILE
-
-    return (lab.path("config") / FILE).exists()
