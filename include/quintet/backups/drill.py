@@ -42,17 +42,13 @@ class Mark:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a drill found; `restored_in_s` is from nothing to a server that takes writes, `lost_s` what the log lacked.
-
-    `lost_s`: when the drill began, the newest change that could be restored was so old.
-    """
+    """What a drill found; `restored_in_s` is from nothing to a server that takes writes."""
 
     moment: datetime
     tables: int
     rows: int
     moving: tuple[str, ...]
     restored_in_s: float
-    lost_s: float
 
 
 def drill(lab: Lab, repository: Repository) -> Outcome:
@@ -65,7 +61,6 @@ def drill(lab: Lab, repository: Repository) -> Outcome:
     """
     server = repository.server
     server.require_primary()
-    lost = age_of_archive(repository)
     found = mark(server)
     _change(server)
     server.archive_now()
@@ -84,7 +79,6 @@ def drill(lab: Lab, repository: Repository) -> Outcome:
         rows=sum(table.rows for table in found.tables.values()),
         moving=found.moving,
         restored_in_s=round(seconds, 1),
-        lost_s=round(lost, 1),
     )
 
 
@@ -128,11 +122,3 @@ def compare(found: Mark, restored: dict[str, TableHash], live: dict[str, TableHa
             f"what was restored holds changes that are younger than {found.moment.isoformat()}",
             remedy="Compare the clocks of the nodes, then drill again",
         )
-
-
-def age_of_archive(repository: Repository) -> float:
-    """Seconds since the newest segment of the log was archived: what would be lost if the disk were lost now."""
-    newest = repository.newest_segment()
-    if newest is None:
-        raise BackupError("no segment of the log is archived", remedy="Read why: quintet logs postgres")
-    return max(0.0, (datetime.now(UTC) - newest[1]).total_seconds())

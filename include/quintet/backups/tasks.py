@@ -39,6 +39,7 @@ def back_up(kind: str = "auto", *, lab_file: str | None = None) -> dict[str, Any
     repository = Repository.of(lab)
     repository.server.require_primary()
     kind = _kind_of(kind)
+    lost = _age(repository)
     began = time.monotonic()
     repository.run("backup", f"--type={kind}", "--no-expire-auto")
     taken = repository.backups()[-1]
@@ -48,9 +49,16 @@ def back_up(kind: str = "auto", *, lab_file: str | None = None) -> dict[str, Any
         "size": taken.size,
         "stored": taken.stored,
         "seconds": round(time.monotonic() - began, 1),
+        "lost_s": lost,
     }
     record.write(lab, SLUG, LAST_BACKUP, facts)
     return facts
+
+
+def _age(repository: Repository) -> float | None:
+    """Seconds since the newest segment was archived: at most so much would have been lost with the disk just then."""
+    newest = repository.newest_segment()
+    return max(0.0, round((datetime.now(UTC) - newest[1]).total_seconds(), 1)) if newest else None
 
 
 def _kind_of(kind: str) -> str:
@@ -141,7 +149,7 @@ def moment_of(text: str | None) -> datetime | None:
 
 
 def listing(*, lab_file: str | None = None) -> dict[str, Any]:
-    """Backups, the moments that can be restored, and what the last drill found."""
+    """Backups, the moments that can be restored, what the last backup noted, and what the last drill found."""
     lab = lab_of(lab_file)
     repository = Repository.of(lab)
     backups = repository.backups()
@@ -151,5 +159,6 @@ def listing(*, lab_file: str | None = None) -> dict[str, Any]:
         "backups": [dataclasses.asdict(backup) for backup in backups],
         "restorable_from": backups[0].ended_at.isoformat() if backups else None,
         "restorable_to": newest[1].isoformat() if backups and newest else None,
+        "last": record.read(lab, SLUG, LAST_BACKUP),
         "drill": record.read(lab, SLUG, LAST_DRILL),
     }

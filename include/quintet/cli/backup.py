@@ -53,12 +53,11 @@ def list_backups(as_json: AsJson = False) -> None:
         say("there is none yet: quintet backup postgres")
         return
     say(f"restorable: every moment from {found['restorable_from']} to {found['restorable_to']}")
+    if found["last"]:
+        say(f"lost at most, when the last backup began: {found['last']['lost_s']} s")
     last = found["drill"]
-    say(
-        f"last drill: {last['at']}, restored in {last['restored_in_s']} s, the log lacked {last['lost_s']} s"
-        if last
-        else "no drill yet: quintet backup drill"
-    )
+    told = f"last drill: {last['at']}, restored in {last['restored_in_s']} s" if last else "no drill yet"
+    say(told)
 
 
 def check(as_json: AsJson = False) -> None:
