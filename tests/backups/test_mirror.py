@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from backup_server import Guarded, guarded_server
-from quintet.backups import mirror, tasks
+from labs import lab_below
+from quintet.backups import copying, mirror, tasks
 from quintet.backups.drill import mark
 from quintet.backups.errors import FilledFolderError, RepositoryDamagedError
 from quintet.backups.mirror import PREFIX
@@ -125,6 +126,23 @@ def test_a_repository_that_lost_its_backups_does_not_empty_the_copy(
     with pytest.raises(RepositoryDamagedError, match="no list of backups"):
         mirror.send(tmp_path, bucket)
     assert bucket.sizes(PREFIX) == before
+
+
+def test_the_program_copies_as_the_keeper_whom_the_lab_file_names(
+    guarded: Guarded, bucket: Bucket, store: WeedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"objects": {"bucket": "lake", "writer": "w", "reader": "r", "backups": "backups", "keeper": "backups"}}
+    secrets = {"objects_backups": SECRET}
+    lab = lab_below(tmp_path / "lab", more_doors={"objects": store.port}, options=options, secrets=secrets)
+    monkeypatch.setenv("QUINTET_LAB", str(lab.file))
+    assert copying.main("send", str(guarded.repository.folder)) == 0
+    assert copying.main("fetch", str(tmp_path / "copy")) == 0
+    assert sorted(files_of(tmp_path / "copy")) == sorted(files_of(guarded.repository.folder))
+    assert copying.main("fetch", str(tmp_path / "copy")) == FilledFolderError.exit_code
+    older = lab_below(tmp_path / "older", more_doors={"objects": store.port}, options={"objects": {"bucket": "lake"}})
+    monkeypatch.setenv("QUINTET_LAB", str(older.file))
+    assert copying.main("send", str(guarded.repository.folder)) == LabError.exit_code
+    assert bucket.sizes(PREFIX)
 
 
 def test_an_empty_bucket_and_a_stranger_are_told(bucket: Bucket, store: WeedServer, tmp_path: Path) -> None:

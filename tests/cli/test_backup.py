@@ -55,5 +55,8 @@ def test_a_backup_is_taken_listed_drilled_and_restored(call: Call, guarded: Guar
     code, _, err = call("restore", str(target))
     assert (code, "is not empty. Name a folder" in err) == (4, True)
     assert call("restore", str(target / "other"), "--to", "yesterday")[0] == 4
+    assert call("remove", "20200101-000000F")[0] == 4
+    newer = facts(call("postgres", "--kind", "full", "--json"))["label"]
+    assert facts(call("remove", label, "--json")) == {"kept": [newer], "removed": [label]}
     code, _, err = call("fetch", str(guarded.lab.path("data") / "copy"))
     assert (code, "make install PROFILES=core,lakehouse,objects" in err) == (6, True)

@@ -41,6 +41,7 @@ NEEDED = {
     "quintet deadletters replay": ["lakehouse", "lakehouse.orders.changes"],
     "quintet deadletters discard": ["lakehouse", "lakehouse.orders.changes"],
     "quintet lineage": ["fct_sales"],
+    "quintet backup remove": ["20261123-040506F"],
     "quintet backup fetch": ["/nonexistent/quintet/copy"],
     "quintet backup restore": ["/nonexistent/quintet/data"],
     "quintet catalogue search": ["email"],

@@ -162,12 +162,14 @@ class Repository:
             return _damaged(self.folder, told)
         return BackupError(f"pgBackRest's {command} failed with code {code}: {told}", remedy="Run: quintet doctor")
 
-    def verify(self) -> dict[str, int]:
+    def verify(self) -> dict[str, Any]:
         """Read every file of the repository and compare checksums, and look for gaps in the log.
+
+        What is missing before the newest full backup is told, as `missing`: every moment since that can be restored.
 
         Raises:
             RepositoryDamagedError: a file is damaged or missing.
-            LogGapError: a segment of the log is missing behind the oldest backup of the present cluster.
+            LogGapError: a segment of the log is missing behind the newest full backup of the present cluster.
 
         """
         told = self.run("verify", "--output=text", "--verbose")
@@ -176,12 +178,12 @@ class Repository:
         archive = self.archive()
         backups = [backup for backup in self.backups() if backup.archive == archive]
         numbers = {number(name) for name in self.segments(archive)}
-        if backups:
-            first = number(backups[0].log_from)
-            missing = sorted(set(range(first, max(numbers, default=first) + 1)) - numbers)
-            if missing:
-                raise gap(name_of(missing[0]), f"{len(missing)} in all")
-        return {"backups": len(backups), "segments": len(numbers)}
+        first = min((number(backup.log_from) for backup in backups), default=0)
+        missing = sorted(set(range(first, max(numbers, default=first) + 1)) - numbers) if backups else []
+        newest = max((number(backup.log_from) for backup in backups if backup.kind == "full"), default=0)
+        if missing and missing[-1] >= newest:
+            raise gap(name_of(missing[-1]), f"{len(missing)} in all")
+        return {"backups": len(backups), "segments": len(numbers), "missing": [name_of(place) for place in missing]}
 
     def segments(self, archive: str) -> list[str]:
         """Names of the segments of the log that are archived, oldest first."""
@@ -227,16 +229,16 @@ def gap(segment: str, told: str) -> LogGapError:
     return LogGapError(
         f"the segment {segment} of the log is missing in the repository ({told}): no moment behind it can be restored "
         "from the backups before it",
-        remedy="Look for it in the bucket (quintet backup fetch); else take a full backup now: quintet backup postgres "
-        "--kind full",
+        remedy="Take a full backup now (quintet backup postgres --kind full); the segment may be in the bucket "
+        "(quintet backup fetch)",
     )
 
 
 def _damaged(folder: Path, told: str) -> RepositoryDamagedError:
     return RepositoryDamagedError(
         f"the repository {folder} is damaged: {told}",
-        remedy="Keep it, fetch the copy from the bucket (quintet backup fetch), and take a full backup now: "
-        "quintet backup postgres --kind full",
+        remedy="Take a full backup now (quintet backup postgres --kind full), look whether the copy is whole "
+        "(quintet backup fetch), then remove what is damaged by its name (quintet backup remove)",
     )
 
 

@@ -21,7 +21,7 @@ from quintet.runs import record
 from quintet.runs.programs import run_module
 from quintet.settings import lab_of
 
-__all__ = ["back_up", "check", "drill", "listing", "moment_of", "restore", "rotate", "upload"]
+__all__ = ["back_up", "check", "drill", "listing", "moment_of", "remove", "restore", "rotate", "upload"]
 
 SLUG = "platform"
 #: Records of the last backup and the last drill.
@@ -70,7 +70,7 @@ def _kind_of(kind: str) -> str:
     return kind
 
 
-def check(*, lab_file: str | None = None) -> dict[str, int]:
+def check(*, lab_file: str | None = None) -> dict[str, Any]:
     """Archive the log up to now, read every file of the repository, look for gaps in the log."""
     repository = Repository.of(lab_of(lab_file))
     repository.server.archive_now()
@@ -93,6 +93,17 @@ def rotate(*, lab_file: str | None = None) -> dict[str, Any]:
     repository.run("expire")
     after = [backup.label for backup in repository.backups()]
     return {"kept": after, "removed": [label for label in before if label not in after]}
+
+
+def remove(label: str, *, lab_file: str | None = None) -> dict[str, Any]:
+    """Remove one backup with what hangs on it, and the log that nothing needs any more."""
+    repository = Repository.of(lab_of(lab_file))
+    before = [backup.label for backup in repository.backups()]
+    if label not in before:
+        raise InputError(f"there is no backup {label}", remedy="See: quintet backup list")
+    repository.run("expire", f"--set={label}")
+    after = [backup.label for backup in repository.backups()]
+    return {"kept": after, "removed": [one for one in before if one not in after]}
 
 
 def upload(*, lab_file: str | None = None) -> dict[str, Any]:

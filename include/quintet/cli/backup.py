@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
     """Add the verbs."""
     backup = typer.Typer(help="Look after the backups of PostgreSQL.", no_args_is_help=True)
     backup.command("postgres")(back_up)
-    for verb in (check, drill, rotate, upload, fetch, restore):
+    for verb in (check, drill, rotate, remove, upload, fetch, restore):
         backup.command()(verb)
     backup.command("list")(list_backups)
     app.add_typer(backup, name="backup")
@@ -79,6 +79,15 @@ def rotate(as_json: AsJson = False) -> None:
     from quintet.backups import tasks
 
     print_facts(tasks.rotate(), as_json=as_json)
+
+
+def remove(
+    label: Annotated[str, typer.Argument(help="Name of the backup, as `list` shows it.")], as_json: AsJson = False
+) -> None:
+    """Remove one backup, with what hangs on it."""
+    from quintet.backups import tasks
+
+    print_facts(tasks.remove(label), as_json=as_json)
 
 
 def upload(as_json: AsJson = False) -> None:
