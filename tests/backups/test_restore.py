@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -62,9 +63,10 @@ def test_the_database_comes_back_as_it_was_at_a_moment(guarded: Guarded) -> None
 
 
 def test_the_drill_proves_it_and_leaves_nothing_behind(guarded: Guarded) -> None:
-    found = tasks.drill(lab_file=str(guarded.lab.file))
+    # As a task of another environment hands it over.
+    found = json.loads(json.dumps(tasks.drill(lab_file=str(guarded.lab.file))))
     assert found["tables"] >= 2
-    assert found["moving"] == ()
+    assert found["moving"] == []
     assert 0 < found["restored_in_s"] < 600
     assert not (guarded.lab.path("data") / "postgres-drill").exists()
     assert not (guarded.lab.path("run") / "postgres-drill").exists()

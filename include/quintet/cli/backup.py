@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from quintet.cli.output import AsJson, print_facts, print_json, print_table, say
+from quintet.errors import LabError
+from quintet.settings import load_lab
 
 __all__ = ["register"]
 
@@ -20,6 +22,7 @@ def register(app: typer.Typer) -> None:
     for verb in (check, drill, rotate, remove, upload, fetch, restore):
         backup.command()(verb)
     backup.command("list")(list_backups)
+    backup.command("run")(run_dag)
     app.add_typer(backup, name="backup")
 
 
@@ -58,6 +61,22 @@ def list_backups(as_json: AsJson = False) -> None:
     last = found["drill"]
     told = f"last drill: {last['at']}, restored in {last['restored_in_s']} s" if last else "no drill yet"
     say(told)
+
+
+def run_dag(as_json: AsJson = False) -> None:
+    """Switch the daily DAG on and run it now: backup, reading of all of it, drill, rotation, copy."""
+    from quintet.catalogue import PLATFORM_DAGS
+    from quintet.cli.progress import follow
+
+    outcome = follow(load_lab(), PLATFORM_DAGS[0].dag_id)
+    facts = {"state": outcome.state, "seconds": round(outcome.seconds, 1), "url": outcome.url}
+    if as_json:
+        print_json(facts)
+    if outcome.state != "success":
+        names = ", ".join(task.task_id for task in outcome.failed) or "no task failed"
+        raise LabError(f"the run ended as {outcome.state}: {names}", remedy=f"The whole log: {outcome.url}")
+    if not as_json:
+        print_facts(facts, as_json=False)
 
 
 def check(as_json: AsJson = False) -> None:
