@@ -135,6 +135,7 @@ def test_a_project_imports_no_other_project(slug: str) -> None:
     "package",
     [
         "alerts",
+        "backups",
         "call",
         "catalogue",
         "cdc",

@@ -1,4 +1,4 @@
-"""Objects of one bucket, asked for through the API of S3: their content, their versions, writes on a condition.
+"""Objects of one bucket, asked for through the API of S3: content, files, versions, writes on a condition.
 
 The client is boto3: that of pyarrow, by which the time-series database moves its blocks, knows neither conditions nor
 versions.
@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import boto3
+from boto3.exceptions import Boto3Error
+from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -23,6 +26,8 @@ __all__ = ["Bucket", "Content", "ObjectChangedError", "Upload", "Version"]
 
 #: Seconds until a server that does not answer counts as down, and for one answer; attempts of each request.
 CONNECT, ANSWER, ATTEMPTS = 5, 60, 3
+#: Of files: no threads of their own, the store is on this machine.
+_ONE_BY_ONE = TransferConfig(use_threads=False)
 _MISSING = {"NoSuchKey", "404"}
 _CHANGED = {"PreconditionFailed", "ConditionalRequestConflict"}
 _REFUSED = {"AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId", "403"}
@@ -86,8 +91,8 @@ class Bucket:
         )
 
     @staticmethod
-    def of(lab: Lab, role: str) -> Bucket:
-        """The lab's bucket for finished data, as its `writer` or its `reader`.
+    def of(lab: Lab, role: str, *, holding: str = "bucket") -> Bucket:
+        """The lab's bucket for finished data, as its `writer` or its `reader`; that of backups, as their `keeper`.
 
         Raises:
             LabError: the lab has no object store.
@@ -99,9 +104,11 @@ class Bucket:
                 remedy=f"Run: make install PROFILES={','.join((*lab.profiles, 'objects'))}",
             )
         options = lab.options["objects"]
+        if holding not in options:
+            raise LabError(f"this lab's object store holds no {holding}", remedy="Run: make install")
         user = options[role]
         secret = lab.secret(f"objects_{user}")
-        return Bucket(options["bucket"], endpoint=lab.endpoint("objects").url, user=user, secret=secret)
+        return Bucket(options[holding], endpoint=lab.endpoint("objects").url, user=user, secret=secret)
 
     def read(self, key: str) -> Content | None:
         """What an object holds; None: there is none."""
@@ -137,6 +144,44 @@ class Bucket:
         with self._asking(f"write {key}"):
             self._s3.put_object(Bucket=self.name, Key=key, Body=data, **condition)
 
+    def content(self, key: str) -> bytes:
+        """What an object holds that must be there.
+
+        Raises:
+            LabError: it is not.
+
+        """
+        found = self.read(key)
+        if found is None:
+            raise LabError(f"{key} is not in the bucket {self.name}", remedy="Look for who removed it")
+        return found.data
+
+    def store(self, key: str, data: bytes) -> None:
+        """Write an object of a bucket that need not keep versions."""
+        with self._asking(f"write {key}"):
+            self._s3.put_object(Bucket=self.name, Key=key, Body=data)
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Keys below a prefix with the bytes of their objects."""
+        with self._asking(f"list {prefix}"):
+            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
+            return {entry["Key"]: int(entry["Size"]) for page in pages for entry in page.get("Contents", [])}
+
+    def send(self, key: str, file: Path) -> None:
+        """Write a file as an object, in parts when it is large."""
+        with self._asking(f"write {key}"):
+            self._s3.upload_file(str(file), self.name, key, Config=_ONE_BY_ONE)
+
+    def fetch(self, key: str, file: Path) -> None:
+        """Write an object to a file."""
+        with self._asking(f"read {key}"):
+            self._s3.download_file(self.name, key, str(file), Config=_ONE_BY_ONE)
+
+    def discard(self, key: str) -> None:
+        """Remove an object; one that is gone already is no error."""
+        with self._asking(f"remove {key}"):
+            self._s3.delete_object(Bucket=self.name, Key=key)
+
     def versions(self, prefix: str) -> list[Version]:
         """All versions and marks below a prefix, those of a key from the newest to the oldest."""
         found: list[Version] = []
@@ -171,6 +216,10 @@ class Bucket:
             yield
         except ClientError as error:
             raise self._refusal(what, error) from error
+        except Boto3Error as error:  # of files: it tells the others' error in words
+            raise LabError(
+                f"{self.user} cannot {what} in the bucket {self.name} ({error})", remedy="Try again"
+            ) from error
         except BotoCoreError as error:
             raise ServiceDownError(
                 f"the object store does not answer at {self.endpoint} ({error})", remedy="Run: quintet doctor"

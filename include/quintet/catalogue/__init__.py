@@ -19,9 +19,11 @@ from quintet.catalogue.model import (
     Topic,
     Writer,
 )
+from quintet.catalogue.platform import PLATFORM_DAGS
 from quintet.catalogue.registry import PROFILES, PROJECTS, project, source, table, tables, topic, topics
 
 __all__ = [
+    "PLATFORM_DAGS",
     "PROFILES",
     "PROJECTS",
     "ChangeSource",

@@ -12,7 +12,9 @@ from typing import Any
 import httpx
 
 from quintet import alerts
+from quintet.backups.repository import FILE
 from quintet.errors import QuintetError
+from quintet.health.backups import ask_archive, ask_backups
 from quintet.health.captures import ask_captures
 from quintet.health.stores import ask_prometheus, ask_redis, ask_search, ask_superset
 from quintet.health.supervision import service_manager
@@ -54,6 +56,10 @@ def examine(lab: Lab) -> Iterator[Check]:
         yield Check(f"{service.name} runs", running, detail, "" if running else _restart(service))
         if running and service.endpoint:
             yield _door(lab, service)
+    # A lab of an older release has no backups until it is installed anew, and of several nodes those with a server do.
+    if (lab.path("config") / FILE).exists():
+        yield _used("log is archived", ask_archive, lab)
+        yield _used("backups are young", ask_backups, lab)
     if "trino" in lab.endpoints:
         yield _trino(lab)
     for name, ask in (("search", ask_search), ("redis", ask_redis)):

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 
 from quintet.errors import QuintetError
 from quintet.monitoring.airflow import airflow
+from quintet.monitoring.backups import backups
 from quintet.monitoring.doors import certificates, doors
 from quintet.monitoring.figures import Figure
 from quintet.monitoring.flink import flink
@@ -27,7 +28,12 @@ _log = logging.getLogger(__name__)
 
 def parts_of(lab: Lab) -> Mapping[str, Part]:
     """The parts that this lab has, by the service that answers for them."""
-    found: dict[str, Part] = {"doors": doors, "certificates": certificates, "airflow-api-server": airflow}
+    found: dict[str, Part] = {
+        "doors": doors,
+        "certificates": certificates,
+        "airflow-api-server": airflow,
+        "postgres": backups,
+    }
     if "flink" in lab.endpoints:
         found["flink-jobmanager"] = flink
     if "kafka" in lab.endpoints:

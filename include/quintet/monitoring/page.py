@@ -35,6 +35,7 @@ long as `monitoring_retention` and `monitoring_retention_size` say.
 | readers of topics: messages they are behind | the brokers, asked by the service `monitor` | |
 | Trino | its own `/metrics` | each server |
 | Airflow: heartbeats, failed tasks | its API, asked by the service `monitor` as `viewer` | |
+| backups of PostgreSQL: age, recovery point and time | notes of the last backup and drill, read by `monitor` | |
 | time-series database | its own `/metrics` | |
 | search | elasticsearch exporter, as the user `reader` | its first node |
 | product search | its own `/metrics` | |
