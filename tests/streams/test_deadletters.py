@@ -29,9 +29,7 @@ def test_a_topic_that_was_never_made_has_no_dead_letters(kafka_lab: Lab, topic: 
     assert deadletters.letters(kafka_lab, [topic]) == []
 
 
-def test_a_broker_that_is_away_is_no_empty_topic(
-    kafka_lab: Lab, topic: Topic, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_broker_that_is_away_is_no_empty_topic(kafka_lab: Lab, topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deadletters, "SILENCE", 2)
     door = dataclasses.replace(kafka_lab.endpoint("kafka"), port=1)
     away = dataclasses.replace(kafka_lab, endpoints={**kafka_lab.endpoints, "kafka": door})
