@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 import typer
 
 from quintet.cli.output import AsJson, print_facts, print_json, print_table, say
-from quintet.errors import LabError
 from quintet.settings import load_lab
 
 __all__ = ["register"]
@@ -66,15 +65,15 @@ def list_backups(as_json: AsJson = False) -> None:
 def run_dag(as_json: AsJson = False) -> None:
     """Switch the daily DAG on and run it now: backup, reading of all of it, drill, rotation, copy."""
     from quintet.catalogue import PLATFORM_DAGS
-    from quintet.cli.progress import follow
+    from quintet.cli.progress import failure, follow
 
-    outcome = follow(load_lab(), PLATFORM_DAGS[0].dag_id)
+    lab = load_lab()
+    outcome = follow(lab, PLATFORM_DAGS[0].dag_id)
     facts = {"state": outcome.state, "seconds": round(outcome.seconds, 1), "url": outcome.url}
     if as_json:
         print_json(facts)
     if outcome.state != "success":
-        names = ", ".join(task.task_id for task in outcome.failed) or "no task failed"
-        raise LabError(f"the run ended as {outcome.state}: {names}", remedy=f"The whole log: {outcome.url}")
+        raise failure(lab, outcome)
     if not as_json:
         print_facts(facts, as_json=False)
 

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from quintet.cli.output import AsJson, print_facts, print_json, print_table, say
-from quintet.cli.progress import follow
+from quintet.cli.progress import failure, follow
 from quintet.cli.proofs import tell_checks
-from quintet.errors import GateError, LabError
+from quintet.errors import LabError
 from quintet.settings import Lab, load_lab
 
 __all__ = ["MERGE", "Work", "register", "run_capture", "verify_capture"]
@@ -96,9 +96,7 @@ def run_capture(lab: Lab, work: Work, *, fresh: bool, as_json: bool) -> None:
     if as_json:
         print_json(facts)
     if outcome.state != "success":
-        names = ", ".join(task.task_id for task in outcome.failed) or "no task failed"
-        kind = GateError if names == "raise_held" else LabError
-        raise kind(f"the run ended as {outcome.state}: {names}", remedy=f"The whole log: {outcome.url}")
+        raise failure(lab, outcome)
     if as_json:
         return
     print_table(("table and operation", "changes"), piece["changes"].items(), title="Changes of the shop")

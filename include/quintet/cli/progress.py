@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Self
 import typer
 
 from quintet.cli.output import say
+from quintet.errors import GateError, InputError, LabError
 
 if TYPE_CHECKING:
     from quintet.runs.airflow import TaskState
     from quintet.runs.run import Outcome
     from quintet.settings import Lab
 
-__all__ = ["LinesProgress", "LiveProgress", "follow", "progress"]
+__all__ = ["LinesProgress", "LiveProgress", "failure", "follow", "progress"]
 
 #: States in which a task is over.
 OVER = frozenset({"success", "skipped", "failed", "upstream_failed", "removed"})
@@ -137,6 +138,30 @@ def follow(lab: Lab, dag_id: str, parameters: dict[str, Any] | None = None, *, a
     except KeyboardInterrupt:
         say("no longer followed; a run that was named above goes on in Airflow")
         raise typer.Exit(130) from None
+
+
+def failure(lab: Lab, outcome: Outcome, gate_remedy: str = "") -> Exception:
+    """The error of a run that did not end well; the ends of its tasks' logs are told."""
+    from quintet.runs.airflow import AirflowClient
+    from quintet.runs.run import FINISHED
+
+    if outcome.state not in FINISHED:
+        return LabError(
+            f"the run {outcome.run_id} is still {outcome.state} after {outcome.seconds / 60:.0f} minutes",
+            remedy=f"It goes on in Airflow: {outcome.url}",
+        )
+    with AirflowClient(lab) as airflow:
+        for task in outcome.failed:
+            say(f"--- {task.task_id}")
+            for line in airflow.last_lines(outcome.dag_id, outcome.run_id, task):
+                say(line)
+    names = [task.task_id for task in outcome.failed]
+    message, log = f"the run ended as {outcome.state}: {', '.join(names) or 'no task failed'}", outcome.url
+    if any(name.endswith("gate") or name == "raise_held" for name in names):
+        return GateError(message, remedy=gate_remedy or f"The whole log: {log}")
+    if any(name.startswith("ingest.") or name.rpartition(".")[2] == "check_input" for name in names):
+        return InputError(message, remedy="Correct the files named above and run again; what was good has landed")
+    return LabError(message, remedy=f"The whole log: {log}")
 
 
 def _done(tasks: list[TaskState]) -> int:

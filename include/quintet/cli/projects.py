@@ -12,9 +12,9 @@ import typer
 
 from quintet.cli.capture import MERGE, Work, run_capture, verify_capture
 from quintet.cli.output import AsJson, print_json, print_table, say
-from quintet.cli.progress import follow
+from quintet.cli.progress import failure, follow
 from quintet.cli.proofs import proof_of, tell_checks
-from quintet.errors import GateError, InputError, LabError, VerifyError
+from quintet.errors import VerifyError
 from quintet.runs.elsewhere import GENERATORS, generate_elsewhere
 from quintet.settings import Lab, load_lab
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from quintet.catalogue import Project
     from quintet.runs.run import Outcome
 
-__all__ = ["failure", "register"]
+__all__ = ["register"]
 
 Slug = Annotated[str, typer.Argument(help="Slug of the project.")]
 Days = Annotated[int, typer.Option(min=1, help="Days to generate.")]
@@ -192,30 +192,6 @@ def _steps(outcome: Outcome) -> dict[str, float]:
         if task.seconds and task.state == "success":
             steps[".".join(task.task_id.split(".")[:2])] += task.seconds
     return {name: round(seconds, 1) for name, seconds in steps.items()}
-
-
-def failure(lab: Lab, outcome: Outcome, gate_remedy: str = "") -> Exception:
-    """The error of a run that did not end well; the ends of its tasks' logs are told."""
-    from quintet.runs.airflow import AirflowClient
-    from quintet.runs.run import FINISHED
-
-    if outcome.state not in FINISHED:
-        return LabError(
-            f"the run {outcome.run_id} is still {outcome.state} after {outcome.seconds / 60:.0f} minutes",
-            remedy=f"It goes on in Airflow: {outcome.url}",
-        )
-    with AirflowClient(lab) as airflow:
-        for task in outcome.failed:
-            say(f"--- {task.task_id}")
-            for line in airflow.last_lines(outcome.dag_id, outcome.run_id, task):
-                say(line)
-    names = [task.task_id for task in outcome.failed]
-    message = f"the run ended as {outcome.state}: {', '.join(names) or 'no task failed'}"
-    if any(name.endswith("gate") for name in names):
-        return GateError(message, remedy=gate_remedy)
-    if any(name.startswith("ingest.") or name.rpartition(".")[2] == "check_input" for name in names):
-        return InputError(message, remedy="Correct the files named above and run again; what was good has landed")
-    return LabError(message, remedy=f"The whole log: {outcome.url}")
 
 
 def _last_input(lab: Lab, slug: str) -> Path:

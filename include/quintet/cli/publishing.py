@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from quintet.cli.output import AsJson, print_json, print_table
-from quintet.cli.progress import follow
-from quintet.cli.projects import failure
+from quintet.cli.progress import failure, follow
 from quintet.settings import load_lab
 
 __all__ = ["register"]
