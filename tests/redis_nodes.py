@@ -29,7 +29,7 @@ import yaml
 from free_ports import free_port
 from plays import ANSIBLE, OWNER, player, writing
 
-__all__ = ["NAMES", "SECRETS", "SERVERS", "RedisNodes", "client", "is_open", "run_id", "wait_until"]
+__all__ = ["LOST_AFTER", "NAMES", "SECRETS", "SERVERS", "RedisNodes", "client", "is_open", "run_id", "wait_until"]
 
 NAMES = ("one", "two", "three")
 SERVERS = NAMES[:2]

@@ -2,21 +2,51 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import redis_nodes
-from redis_nodes import NAMES, SECRETS, SERVERS, RedisNodes, client, is_open, run_id, wait_until
+from labs import lab_below
+from plays import Play, writing
+from quintet.errors import QuintetError
+from quintet.health.sentinels import ask_sentinels
+from quintet.settings import Lab
+from redis_nodes import LOST_AFTER, NAMES, SECRETS, SERVERS, RedisNodes, client, is_open, run_id, wait_until
 
 LAUNCHER = redis_nodes.ANSIBLE / "roles/redis/files/sentinel.sh"
+
+
+def test_sentinels_are_there_and_the_address_is_the_proxys_where_there_are_several_servers(play: Play) -> None:
+    def add(name: str, group: str) -> dict[str, Any]:
+        return {"name": f"Add {name}", "ansible.builtin.add_host": {"name": name, "groups": [group]}}
+
+    say = "told {{ placed_services | map(attribute='name') | join(' ') }}, {{ door_hosts.redis }}."
+    tell = {"name": "Tell", "ansible.builtin.debug": {"msg": say}}
+    tasks = [add("localhost", "sentinels"), tell, add("two", "redis"), tell]
+    done = play(tasks, profiles="search", bind_address="10.0.0.1")
+    alone, both = re.findall(r"told (.*?)\.\"", done.stdout)
+    assert "sentinel" not in alone.split()
+    assert alone.endswith(", 10.0.0.1")
+    assert " sentinel redis search " in both
+    assert both.endswith(", 127.0.0.1")
+
+
+def test_two_sentinels_are_refused(play: Play) -> None:
+    hosts = {"name": "Add", "ansible.builtin.add_host": {"name": "two", "groups": ["redis", "sentinels"]}}
+    done = play([hosts, *writing("redis", "Make the folders of Redis")], profiles="search")
+    assert done.returncode != 0
+    assert "Name three hosts in the group sentinels" in done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -271,6 +301,48 @@ def test_without_most_sentinels_no_server_is_written_to_or_started(nodes: RedisN
         for name in ("two", "three"):
             nodes.start(name, "sentinel")
     wait_until(lambda: nodes.ask(nodes.door(), "GET", "key") == "value", "it goes on where it was")
+
+
+def test_a_node_that_hears_too_few_sentinels_lets_go_of_the_primary_in_time(nodes: RedisNodes) -> None:
+    """They do not refuse, they are silent, as behind a cut network."""
+    for name in ("two", "three"):
+        nodes.pause(name, "sentinel")
+    silent = time.monotonic()
+    try:
+        wait_until(lambda: not answers(nodes), "the address lets go of the primary")
+        # Half the time after which a primary is replaced, a second for each of two looks, one for a busy machine.
+        assert time.monotonic() - silent < LOST_AFTER / 2 + 3
+    finally:
+        for name in ("two", "three"):
+            nodes.go_on(name, "sentinel")
+
+
+def test_the_doctor_tells_what_is_away(nodes: RedisNodes, tmp_path: Path) -> None:
+    sentinels = [nodes.sentinel(name) for name in NAMES]
+    options = {"redis": {"user": "quintet", "admin": "admin", "servers": 2, "sentinels": sentinels}}
+    host, _, port = nodes.door().rpartition(":")
+    lab = lab_below(tmp_path, more_doors={"redis": int(port)}, options=options, secrets=SECRETS)
+    lab = replace(lab, endpoints={**lab.endpoints, "redis": replace(lab.endpoint("redis"), host=host)})
+    assert ask_sentinels(lab, 5) == "replicas: 1, sentinels: 3 of 3"
+    follower = other(nodes.primary())
+    nodes.kill(follower, "redis")
+    wait_until(lambda: told(lab).startswith("replicas: 0 of 1"), "the replica is missed")
+    nodes.start(follower, "redis")
+    wait_until(nodes.is_whole, "the replica is back")
+    for name in ("two", "three"):
+        nodes.kill(name, "sentinel")
+    wait_until(lambda: "sentinels: 0 of 3" in told(lab), "the quorum is missed")
+    for name in ("two", "three"):
+        nodes.start(name, "sentinel")
+
+
+def told(lab: Lab) -> str:
+    """What the doctor says is wrong; "" when nothing is."""
+    try:
+        ask_sentinels(lab, 5)
+    except QuintetError as error:
+        return error.message
+    return ""
 
 
 def answers(nodes: RedisNodes) -> bool:
