@@ -17,11 +17,13 @@ import yaml
 ANSIBLE = Path(__file__).parents[1] / "ansible"
 #: Seconds that stop a hanging run and measure nothing.
 LIMIT = 120
+#: Who tests as whom services run.
+OWNER = {"service_user": getpass.getuser(), "service_group": grp.getgrgid(os.getgid()).gr_name}
 
 Play = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def player(folder: Path, home: Path) -> Play:
+def player(folder: Path, home: Path, inventory: Path = ANSIBLE / "inventories" / "local") -> Play:
     """Return `play(tasks, **variables)`: the finished run of these tasks with the repository's group variables.
 
     `each` repeats the tasks in the same run, once with each of these sets of variables.
@@ -46,7 +48,7 @@ def player(folder: Path, home: Path) -> Play:
         program = Path(sys.executable).with_name("ansible-playbook")
         given = {"repo": str(ANSIBLE.parent), **variables}
         return subprocess.run(
-            [program, "-i", ANSIBLE / "inventories" / "local", book, "-e", json.dumps(given)],
+            [program, "-i", inventory, book, "-e", json.dumps(given)],
             env=environment,
             text=True,
             stdout=subprocess.PIPE,
@@ -63,20 +65,25 @@ def written(play: Play, role: str, *, before: str, told: str, **variables: Any) 
 
     Returns what the run said. Nothing of it is hidden: what must not be told can be looked for.
     """
+    say = {"name": "Tell", "ansible.builtin.debug": {"msg": "told {{ " + told + " }}."}}
+    done = play([*writing(role, before), say], **OWNER, **variables)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def writing(role: str, before: str) -> list[dict[str, Any]]:
+    """The role's tasks before the one of this name, with its variables."""
     folder = ANSIBLE / "roles" / role
-    take = [
+    take: list[dict[str, Any]] = [
         {"name": "Take", "ansible.builtin.include_vars": str(folder / part)}
         for part in ("defaults/main.yml", "vars/main.yml")
+        if (folder / part).exists()
     ]
     tasks = yaml.safe_load((folder / "tasks/main.yml").read_text(encoding="utf-8"))
     own = tasks[: [task["name"] for task in tasks].index(before)]
     for task in own:
-        if "ansible.builtin.template" in task:
-            template = task["ansible.builtin.template"]
-            template["src"] = str(folder / "templates" / template["src"])
+        for kind, place in (("template", "templates"), ("copy", "files")):
+            if "src" in task.get(f"ansible.builtin.{kind}", {}):
+                task[f"ansible.builtin.{kind}"]["src"] = f"{folder / place}/{task[f'ansible.builtin.{kind}']['src']}"
         task.pop("no_log", None)
-    say = {"name": "Tell", "ansible.builtin.debug": {"msg": "told {{ " + told + " }}."}}
-    owner = {"service_user": getpass.getuser(), "service_group": grp.getgrgid(os.getgid()).gr_name}
-    done = play([*take, *own, say], **owner, **variables)
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+    return [*take, *own]

@@ -66,6 +66,13 @@ def test_five_nodes_have_addresses_of_their_own(name: str) -> None:
     assert len({variables["lab_address"] for variables in hosts.values()}) == len(hosts)
 
 
+@pytest.mark.parametrize("name", SEVERAL)
+def test_two_servers_of_redis_have_sentinels_of_which_one_may_be_away(name: str) -> None:
+    places = yaml.safe_load((ANSIBLE / "inventories" / name / "places.yml").read_text(encoding="utf-8"))
+    assert len(places["redis"]["hosts"]) == 2
+    assert len(places["sentinels"]["hosts"]) == 3
+
+
 def test_containers_and_machines_have_the_same_services_in_the_same_places() -> None:
     compose, homelab = (
         yaml.safe_load((ANSIBLE / "inventories" / name / "places.yml").read_text(encoding="utf-8"))

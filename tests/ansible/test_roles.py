@@ -57,10 +57,12 @@ def test_a_role_that_runs_a_service_proves_it_by_using_it(role: Path) -> None:
     assert "ansible.builtin.import_tasks: check.yml" in (role / "tasks" / "main.yml").read_text(encoding="utf-8")
 
 
-def test_clients_of_the_database_ask_for_its_door() -> None:
+@pytest.mark.parametrize("server", ["postgresql", "redis"])
+def test_clients_of_what_has_a_primary_ask_for_its_door(server: str) -> None:
     """A node's own address is that of its own server, which on five nodes is a replica or none at all."""
-    of_servers = {"exporters", "postgresql", "proxy"}
-    beside_the_door = re.compile(r"bind_address\b[^{]*\{\{ *ports\.postgres\b")
+    of_servers = {"exporters", server, "proxy"}
+    port = "postgres" if server == "postgresql" else server
+    beside_the_door = re.compile(rf"bind_address\b[^{{]*\{{\{{ *ports\.{port}\b")
     found = {
         role.name
         for role in ROLES

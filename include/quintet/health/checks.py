@@ -16,6 +16,7 @@ from quintet.backups.repository import FILE
 from quintet.errors import QuintetError
 from quintet.health.backups import ask_archive, ask_backups
 from quintet.health.captures import ask_captures
+from quintet.health.sentinels import ask_sentinels
 from quintet.health.stores import ask_prometheus, ask_redis, ask_search, ask_superset
 from quintet.health.supervision import service_manager
 from quintet.lake.trino import connect, query
@@ -65,6 +66,8 @@ def examine(lab: Lab) -> Iterator[Check]:
     for name, ask in (("search", ask_search), ("redis", ask_redis)):
         if name in lab.endpoints:
             yield _used(f"{name} lets its user in", ask, lab)
+    if "sentinels" in lab.options.get("redis", {}):
+        yield _used("redis can lose a server", ask_sentinels, lab)
     if "connect" in lab.endpoints:
         yield _used("changes are captured", ask_captures, lab)
     if "prometheus" in lab.endpoints:

@@ -69,7 +69,8 @@ def ask_redis(lab: Lab, timeout: float) -> str:
     except OSError as error:
         raise QuintetError(f"{door.url}: {error}", remedy="Read: quintet logs redis") from error
     if said != b"+OK\r\n+PONG\r\n":
-        raise QuintetError(f"{door.url}: {said.decode(errors='replace').strip()}", remedy="Read: quintet logs redis")
+        told = said.decode(errors="replace").strip() or "it closes the connection"
+        raise QuintetError(f"{door.url}: {told}", remedy="Read: quintet logs redis")
     return f"answers the user {user}"
 
 

@@ -4,10 +4,13 @@
 locals {
   groups = {
     cpu-node1 = [
-      "postgresql", "etcd", "trino_coordinator", "spark_master", "airflow", "flink_jobmanager", "objects", "search", "redis", "monitoring",
+      "postgresql", "etcd", "trino_coordinator", "spark_master", "airflow", "flink_jobmanager", "objects", "search", "redis", "sentinels",
+      "monitoring",
     ]
-    cpu-node2    = ["postgresql", "etcd", "trino_workers", "spark_workers", "registry", "flink_taskmanagers", "search", "shop"]
-    worker-node3 = ["etcd", "trino_workers", "spark_workers", "connect", "flink_taskmanagers", "search", "timeseries"]
+    cpu-node2 = [
+      "postgresql", "etcd", "trino_workers", "spark_workers", "registry", "flink_taskmanagers", "search", "redis", "sentinels", "shop",
+    ]
+    worker-node3 = ["etcd", "trino_workers", "spark_workers", "connect", "flink_taskmanagers", "search", "sentinels", "timeseries"]
     worker-node4 = [] # the spare
     gpu-node     = []
   }
