@@ -6,11 +6,14 @@ import json
 import os
 import re
 import subprocess
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
@@ -45,6 +48,12 @@ class Nodes:
     def play(self) -> str:
         """Stand the lab up, or converge it; the playbook's output."""
         return self.playbook("site.yml", "-e", f"profiles={self.profiles}")
+
+    def need(self, *profiles: str) -> None:
+        """Profiles come to the lab in use where they were not there from the beginning."""
+        if missing := sorted({*profiles} - {*self.profiles.split(",")}):
+            self.profiles = ",".join([self.profiles, *missing])
+            self.play()
 
     def play_again(self) -> None:
         """Play once more: nothing changes and no service is restarted."""
@@ -131,6 +140,21 @@ class Nodes:
             " | while read -r unit _; do echo $unit $(systemctl show -P MainPID $unit); done",
         )
         return dict(re.findall(r"^quintet-(\S+)\.service (\d+)$", told, re.MULTILINE))
+
+
+def wait(condition: Callable[[], bool], limit: int, what: str) -> None:
+    """Look every few seconds until it is so; fails the test after `limit` seconds."""
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        if condition():
+            return
+        time.sleep(2)
+    pytest.fail(f"not within {limit} s: {what}")
+
+
+def quoted(script: str) -> str:
+    """A script as one word of a shell."""
+    return "'" + script.replace("'", "'\\''") + "'"
 
 
 def _yaml(path: Path) -> Any:

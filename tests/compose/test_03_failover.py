@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
-from tests.compose.nodes import Nodes
+from tests.compose.nodes import Nodes, quoted, wait
 
 pytestmark = pytest.mark.compose
 
@@ -52,24 +50,15 @@ def acknowledged(nodes: Nodes) -> int:
     return int(nodes.on(CLIENT, "cat /tmp/drill 2>/dev/null | wc -l"))
 
 
-def wait(condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + LIMIT
-    while time.monotonic() < end:
-        if condition():
-            return
-        time.sleep(2)
-    pytest.fail(f"not within {LIMIT} s: {what}")
-
-
 def test_a_killed_primary_is_replaced_and_no_confirmed_row_is_lost(nodes: Nodes) -> None:
     before = primary(nodes)
     nodes.on(CLIENT, "rm -f /tmp/drill.stop /tmp/drill")
-    nodes.on(CLIENT, f"nohup bash -c {_quoted(WRITE)} </dev/null >/tmp/drill.log 2>&1 &")
+    nodes.on(CLIENT, f"nohup bash -c {quoted(WRITE)} </dev/null >/tmp/drill.log 2>&1 &")
     try:
-        wait(lambda: acknowledged(nodes) > 10, "the first rows are written")
+        wait(lambda: acknowledged(nodes) > 10, LIMIT, "the first rows are written")
         nodes.on(before, "systemctl kill --signal=KILL quintet-postgres; systemctl stop quintet-postgres")
         written = acknowledged(nodes)
-        wait(lambda: acknowledged(nodes) > written + 10, "rows are written again")
+        wait(lambda: acknowledged(nodes) > written + 10, LIMIT, "rows are written again")
     finally:
         nodes.on(CLIENT, "touch /tmp/drill.stop; sleep 4")
         nodes.on(before, "systemctl start quintet-postgres")
@@ -95,8 +84,4 @@ def test_the_old_primary_comes_back_as_a_replica(nodes: Nodes) -> None:
         alive = all(entry["state"] in {"running", "streaming"} for entry in members)
         return alive and roles in (["leader", "replica"], ["leader", "sync_standby"])
 
-    wait(is_whole, "the old primary follows the new one")
-
-
-def _quoted(script: str) -> str:
-    return "'" + script.replace("'", "'\\''") + "'"
+    wait(is_whole, LIMIT, "the old primary follows the new one")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.compose.nodes import Nodes
+from tests.compose.nodes import Nodes, wait
 
 pytestmark = pytest.mark.compose
 
@@ -25,9 +24,7 @@ LIMIT = 240
 @pytest.fixture(scope="module")
 def streams(nodes: Nodes) -> Nodes:
     """The lab with one profile more, which comes to it in use where it was not there from the beginning."""
-    if "streaming" not in nodes.profiles:
-        nodes.profiles += ",streaming"
-        nodes.play()
+    nodes.need("streaming")
     return nodes
 
 
@@ -55,15 +52,6 @@ def partitions(streams: Nodes) -> list[dict[str, Any]]:
     return found
 
 
-def wait(condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + LIMIT
-    while time.monotonic() < end:
-        if condition():
-            return
-        time.sleep(3)
-    pytest.fail(f"not within {LIMIT} s: {what}")
-
-
 def under_load(streams: Nodes, node: str, service: str) -> None:
     """kill -9 of a service of a node while the shop changes."""
     workload = f"{PYTHON} -m quintet.lakehouse.shop.workload --changes 2000 --rate 80 --seed {len(node)}"
@@ -71,9 +59,13 @@ def under_load(streams: Nodes, node: str, service: str) -> None:
     time.sleep(8)
     before = streams.units(node)[service]
     streams.on(node, f"systemctl kill --signal=KILL quintet-{service}")
-    wait(lambda: streams.units(node).get(service, before) != before, f"{service} of {node} is back")
-    wait(lambda: streams.on("cpu-node1", "pgrep -f '[s]hop.workload' || echo none") == "none\n", "the load has ended")
-    wait(lambda: captures(streams), "Kafka Connect answers")
+    wait(lambda: streams.units(node).get(service, before) != before, LIMIT, f"{service} of {node} is back")
+    wait(
+        lambda: streams.on("cpu-node1", "pgrep -f '[s]hop.workload' || echo none") == "none\n",
+        LIMIT,
+        "the load has ended",
+    )
+    wait(lambda: captures(streams), LIMIT, "Kafka Connect answers")
 
 
 def captures(streams: Nodes) -> bool:
@@ -111,7 +103,7 @@ def test_changes_reach_both_lakes_and_every_partition_has_three_copies(streams: 
     found = partitions(streams)
     assert {topic["topic"] for topic in found} >= {"lakehouse.orders.changes", "platform.connect.configs"}
     assert {len(part["copies"]) for part in found} == {3}
-    wait(lambda: all(len(part["in_step"]) == 3 for part in partitions(streams)), "all copies are in step")
+    wait(lambda: all(len(part["in_step"]) == 3 for part in partitions(streams)), LIMIT, "all copies are in step")
 
 
 @pytest.mark.parametrize(
@@ -132,4 +124,4 @@ def test_with_one_broker_away_messages_are_taken_and_given(streams: Nodes) -> No
         verify(streams)
     finally:
         streams.on("cpu-node1", "systemctl start quintet-kafka")
-    wait(lambda: all(len(part["in_step"]) == 3 for part in partitions(streams)), "all copies are in step")
+    wait(lambda: all(len(part["in_step"]) == 3 for part in partitions(streams)), LIMIT, "all copies are in step")

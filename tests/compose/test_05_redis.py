@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import pytest
-from tests.compose.nodes import Nodes
+from tests.compose.nodes import Nodes, quoted, wait
 
 pytestmark = pytest.mark.compose
 
@@ -33,9 +30,7 @@ LIMIT = 180
 @pytest.fixture(scope="module")
 def redis(nodes: Nodes) -> Nodes:
     """The lab with one profile more, which comes to it in use where it was not there from the beginning."""
-    if "search" not in nodes.profiles:
-        nodes.profiles += ",search"
-        nodes.play()
+    nodes.need("search")
     return nodes
 
 
@@ -57,15 +52,6 @@ def acknowledged(redis: Nodes) -> int:
     return int(redis.on(CLIENT, "cat /tmp/redis.drill 2>/dev/null | wc -l"))
 
 
-def wait(condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + LIMIT
-    while time.monotonic() < end:
-        if condition():
-            return
-        time.sleep(2)
-    pytest.fail(f"not within {LIMIT} s: {what}")
-
-
 def is_whole(redis: Nodes) -> bool:
     return "state=online" in redis.on(CLIENT, f"{ASK} ask info replication", expect=None)
 
@@ -83,17 +69,17 @@ def test_every_node_reaches_the_same_server_and_none_without_a_password(redis: N
 
 
 def test_a_killed_primary_is_replaced_and_what_the_replica_had_is_there(redis: Nodes) -> None:
-    wait(lambda: is_whole(redis), "the replica follows")
+    wait(lambda: is_whole(redis), LIMIT, "the replica follows")
     before = primary(redis)
     ask(redis, "del", "drill")
     redis.on(CLIENT, "rm -f /tmp/redis.stop /tmp/redis.drill")
-    redis.on(CLIENT, f"nohup bash -c {_quoted(WRITE)} </dev/null >/tmp/redis.log 2>&1 &")
+    redis.on(CLIENT, f"nohup bash -c {quoted(WRITE)} </dev/null >/tmp/redis.log 2>&1 &")
     try:
-        wait(lambda: acknowledged(redis) > 20, "the first numbers are written")
+        wait(lambda: acknowledged(redis) > 20, LIMIT, "the first numbers are written")
         killed = float(redis.on(CLIENT, "date +%s.%N"))
         redis.on(before, "systemctl kill --signal=KILL quintet-redis; systemctl stop quintet-redis")
         written = acknowledged(redis)
-        wait(lambda: acknowledged(redis) > written + 20, "numbers are written again")
+        wait(lambda: acknowledged(redis) > written + 20, LIMIT, "numbers are written again")
         assert primary(redis) != before
     finally:
         redis.on(before, "systemctl start quintet-redis")
@@ -107,7 +93,7 @@ def test_a_killed_primary_is_replaced_and_what_the_replica_had_is_there(redis: N
 
 
 def test_the_old_primary_comes_back_as_a_replica(redis: Nodes) -> None:
-    wait(lambda: is_whole(redis), "the old primary follows the new one")
+    wait(lambda: is_whole(redis), LIMIT, "the old primary follows the new one")
     replica = next(name for name in SERVERS if name != primary(redis))
     assert "--replicaof" in redis.on(replica, "grep 'starting as' /srv/quintet/logs/redis.log | tail -1")
 
@@ -116,7 +102,3 @@ def test_a_run_after_the_change_of_the_primary_changes_nothing_and_restarts_noth
     before = primary(redis)
     redis.play_again()
     assert primary(redis) == before
-
-
-def _quoted(script: str) -> str:
-    return "'" + script.replace("'", "'\\''") + "'"

@@ -141,10 +141,7 @@ def while_killed(nodes: Nodes, service: str, work: Callable[[], str]) -> dict[st
 @pytest.fixture(scope="module")
 def shop(nodes: Nodes) -> Nodes:
     """The lab with streams and search, which come to it in use where they were not there from the beginning."""
-    missing = {"streaming", "search"} - set(nodes.profiles.split(","))
-    if missing:
-        nodes.profiles = ",".join([nodes.profiles, *sorted(missing)])
-        nodes.play()
+    nodes.need("streaming", "search")
     return nodes
 
 
