@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from quintet.backups.errors import FilledFolderError, RepositoryDamagedError
+from quintet.backups.errors import RepositoryDamagedError
+from quintet.backups.folders import require_empty
 from quintet.backups.repository import STANZA
 from quintet.errors import GateError
 from quintet.objects import Bucket
@@ -63,8 +64,7 @@ def fetch(bucket: Bucket, folder: Path) -> dict[str, Any]:
         RepositoryDamagedError: the bucket has no copy, or not all of it arrived.
 
     """
-    if folder.exists() and any(folder.iterdir()):
-        raise FilledFolderError(f"the folder {folder} is not empty", remedy="Name a folder that is empty or absent")
+    require_empty(folder)
     there = bucket.sizes(PREFIX)
     if PREFIX + _LIST not in there:
         raise RepositoryDamagedError(

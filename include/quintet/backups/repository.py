@@ -24,6 +24,7 @@ from quintet.backups.errors import (
     NoRoomError,
     RepositoryDamagedError,
 )
+from quintet.backups.folders import free
 from quintet.backups.server import Server, identity_of
 from quintet.settings import Lab
 
@@ -98,10 +99,14 @@ class Repository:
 
     def backups(self) -> list[Backup]:
         """All backups, of former clusters of this lab, too, oldest first."""
+        return _backups(self.info())
+
+    def present(self) -> tuple[str, list[Backup]]:
+        """Folder of the log of the present cluster, for example 15-1, and the cluster's backups, oldest first."""
         found = self.info()
-        numbers = {str(entry["id"]): entry["version"] for entry in found.get("db", [])}
-        backups = [_backup(entry, numbers) for entry in found.get("backup", [])]
-        return sorted(backups, key=lambda backup: backup.began_at)
+        newest = max(found["archive"], key=lambda entry: int(entry["database"]["id"]))
+        archive = str(newest["id"])
+        return archive, [backup for backup in _backups(found) if backup.archive == archive]
 
     def info(self) -> dict[str, Any]:
         """What pgBackRest says of the database.
@@ -120,11 +125,6 @@ class Repository:
         if told or not found:
             raise BackupError(f"{self.folder} is no repository ({told or 'empty'})", remedy="Run: make install")
         return found
-
-    def archive(self) -> str:
-        """Folder of the log of the present cluster, for example 15-1."""
-        newest = max(self.info()["archive"], key=lambda entry: int(entry["database"]["id"]))
-        return str(newest["id"])
 
     def run(self, command: str, *options: str) -> str:
         """Run a command of pgBackRest; what it wrote.
@@ -153,7 +153,7 @@ class Repository:
         if code == _NO_SET:
             return NoBackupError(f"{command}: {told}", remedy="See which moments there are: quintet backup list")
         place = next((Path(word.partition("=")[2]) for word in options if word.startswith("--pg1-path=")), self.folder)
-        if "No space left" in told or (code != 0 and _free(place) < FULL):
+        if "No space left" in told or free(place) < FULL:
             return NoRoomError(
                 f"{command}: no room is left on the disk of {place}: {told}",
                 remedy="Make room; when the repository fills it, keep fewer days (postgresql_backup_days)",
@@ -175,8 +175,7 @@ class Repository:
         told = self.run("verify", "--output=text", "--verbose")
         if "status: error" in told or "status: invalid" in told:
             raise _damaged(self.folder, _wrong(told))
-        archive = self.archive()
-        backups = [backup for backup in self.backups() if backup.archive == archive]
+        archive, backups = self.present()
         numbers = {number(name) for name in self.segments(archive)}
         first = min((number(backup.log_from) for backup in backups), default=0)
         missing = sorted(set(range(first, max(numbers, default=first) + 1)) - numbers) if backups else []
@@ -187,26 +186,25 @@ class Repository:
 
     def segments(self, archive: str) -> list[str]:
         """Names of the segments of the log that are archived, oldest first."""
-        listed = json.loads(self.run("repo-ls", "--output=json", "--recurse", f"--filter={_SEGMENT}", _log(archive)))
-        return sorted(path.rpartition("/")[2][:24] for path in listed)
+        return sorted(self._archived(archive))
 
     def newest_segment(self) -> tuple[str, datetime] | None:
         """Name of the newest archived segment and when it came; None: there is none."""
-        archive = self.archive()
-        listed = json.loads(self.run("repo-ls", "--output=json", "--recurse", f"--filter={_SEGMENT}", _log(archive)))
-        if not listed:
-            return None
-        newest = max(listed, key=lambda path: path.rpartition("/")[2])
-        return newest.rpartition("/")[2][:24], datetime.fromtimestamp(listed[newest]["time"], UTC)
+        archive, _ = self.present()
+        return max(self._archived(archive).items(), default=None)
+
+    def _archived(self, archive: str) -> dict[str, datetime]:
+        """Segments of the log, by name, and when they came."""
+        folder = f"archive/{STANZA}/{archive}"
+        listed = json.loads(self.run("repo-ls", "--output=json", "--recurse", f"--filter={_SEGMENT}", folder))
+        return {
+            path.rpartition("/")[2][:24]: datetime.fromtimestamp(entry["time"], UTC) for path, entry in listed.items()
+        }
 
 
 #: Of the text that `verify` writes: what the numbers are of, and numbers that should be 0.
 _PLACE, _NUMBER = re.compile(r"(archiveId|backup): [^,\s]+"), re.compile(r"(missing|invalid|other): [1-9]")
 _SEGMENT = "[0-9A-F]{24}-[0-9a-f]{40}[^/]*$"
-
-
-def _log(archive: str) -> str:
-    return f"archive/{STANZA}/{archive}"
 
 
 def program() -> str:
@@ -255,9 +253,10 @@ def _wrong(report: str) -> str:
     return "; ".join(found)[:1500] or report[-1500:]
 
 
-def _free(folder: Path) -> int:
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    return shutil.disk_usage(there).free
+def _backups(found: dict[str, Any]) -> list[Backup]:
+    numbers = {str(entry["id"]): entry["version"] for entry in found.get("db", [])}
+    backups = [_backup(entry, numbers) for entry in found.get("backup", [])]
+    return sorted(backups, key=lambda backup: backup.began_at)
 
 
 def _backup(entry: dict[str, Any], versions: dict[str, str]) -> Backup:

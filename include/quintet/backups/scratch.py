@@ -13,9 +13,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from quintet.backups.errors import BackupError, FilledFolderError, NoRoomError
+from quintet.backups.errors import BackupError, NoRoomError
+from quintet.backups.folders import free, hand_over, require_empty
 from quintet.backups.repository import Repository, gap, name_of, number
-from quintet.backups.server import Server, hand_over, programs_of
+from quintet.backups.server import Server, programs_of
 
 __all__ = ["recovered", "restore", "scratch_folder"]
 
@@ -42,8 +43,7 @@ def restore(repository: Repository, target: Path, moment: datetime | None, *, ke
         RepositoryDamagedError: a file of the backup is not what was written.
 
     """
-    if target.exists() and any(target.iterdir()):
-        raise FilledFolderError(f"the folder {target} is not empty", remedy="Name a folder that is empty or absent")
+    require_empty(target)
     _require_room(repository, target)
     made = not target.exists()
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -66,12 +66,10 @@ def _text(moment: datetime) -> str:
 
 
 def _require_room(repository: Repository, target: Path) -> None:
-    backups = repository.backups()
-    there = next(place for place in (target, *target.parents) if place.exists())
-    wanted, free = max((backup.size for backup in backups), default=0), shutil.disk_usage(there).free
-    if wanted > free:
+    wanted, room = max((backup.size for backup in repository.backups()), default=0), free(target)
+    if wanted > room:
         raise NoRoomError(
-            f"a restore into {target} wants {wanted // 1024**2} MB, and {free // 1024**2} MB are free",
+            f"a restore into {target} wants {wanted // 1024**2} MB, and {room // 1024**2} MB are free",
             remedy="Make room, or name a folder on another disk",
         )
 

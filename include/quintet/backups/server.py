@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import shutil
 import subprocess
 import time
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from quintet.backups.errors import BackupError, NotPrimaryError
 
-__all__ = ["Server", "hand_over", "identity_of", "programs_of"]
+__all__ = ["Server", "identity_of", "programs_of"]
 
 #: Where Debian puts the programs of each version.
 HOME = Path("/usr/lib/postgresql")
@@ -71,6 +70,10 @@ class Server:
         rows = self.ask(statement, database)
         return rows[0][0] if rows else ""
 
+    def is_replica(self) -> bool:
+        """Whether it follows another server."""
+        return self.value("select pg_is_in_recovery()") == "t"
+
     def require_primary(self) -> None:
         """Refuse to go on where the server is a replica.
 
@@ -78,7 +81,7 @@ class Server:
             NotPrimaryError: it is one.
 
         """
-        if self.value("select pg_is_in_recovery()") == "t":
+        if self.is_replica():
             raise NotPrimaryError(
                 "the server of this node is a replica, and a backup is taken beside the primary",
                 remedy="Log in to the node of the primary; there: quintet backup postgres",
@@ -135,9 +138,3 @@ def identity_of(user: str) -> tuple[str, ...]:
         return ()
     group = pwd.getpwnam(user).pw_gid
     return ("setpriv", "--reuid", user, "--regid", str(group), "--init-groups", "--")
-
-
-def hand_over(path: Path, user: str) -> None:
-    """Give a folder that root has made to the user who works in it."""
-    if os.geteuid() == 0:
-        shutil.chown(path, user, pwd.getpwnam(user).pw_gid)

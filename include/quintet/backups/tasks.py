@@ -14,8 +14,8 @@ from typing import Any
 from quintet.backups import drill as drills
 from quintet.backups import scratch
 from quintet.backups.errors import NoBackupError
+from quintet.backups.folders import hand_over
 from quintet.backups.repository import Repository
-from quintet.backups.server import hand_over
 from quintet.errors import InputError
 from quintet.runs import record
 from quintet.runs.programs import run_module
@@ -89,10 +89,7 @@ def drill(*, lab_file: str | None = None) -> dict[str, Any]:
 def rotate(*, lab_file: str | None = None) -> dict[str, Any]:
     """Remove full backups that are older than is kept, with what hangs on them."""
     repository = Repository.of(lab_of(lab_file))
-    before = [backup.label for backup in repository.backups()]
-    repository.run("expire")
-    after = [backup.label for backup in repository.backups()]
-    return {"kept": after, "removed": [label for label in before if label not in after]}
+    return _expire(repository, [backup.label for backup in repository.backups()])
 
 
 def remove(label: str, *, lab_file: str | None = None) -> dict[str, Any]:
@@ -101,9 +98,13 @@ def remove(label: str, *, lab_file: str | None = None) -> dict[str, Any]:
     before = [backup.label for backup in repository.backups()]
     if label not in before:
         raise InputError(f"there is no backup {label}", remedy="See: quintet backup list")
-    repository.run("expire", f"--set={label}")
+    return _expire(repository, before, f"--set={label}")
+
+
+def _expire(repository: Repository, before: list[str], *options: str) -> dict[str, Any]:
+    repository.run("expire", *options)
     after = [backup.label for backup in repository.backups()]
-    return {"kept": after, "removed": [one for one in before if one not in after]}
+    return {"kept": after, "removed": [label for label in before if label not in after]}
 
 
 def upload(*, lab_file: str | None = None) -> dict[str, Any]:

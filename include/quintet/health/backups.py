@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 
 from quintet.backups.errors import BackupError
 from quintet.backups.repository import Backup, Repository
-from quintet.backups.server import Server
 from quintet.catalogue.platform import PLATFORM_DAGS
 from quintet.settings import Lab
 
@@ -30,7 +29,7 @@ def ask_archive(lab: Lab, _timeout: float) -> str:
 
     """
     server = Repository.of(lab).server
-    if _is_replica(server):
+    if server.is_replica():
         return "the server here is a replica"
     age, has_failed, segment = server.ask(_ARCHIVER)[0]
     if has_failed == "t":
@@ -49,10 +48,9 @@ def ask_backups(lab: Lab, _timeout: float) -> str:
 
     """
     repository = Repository.of(lab)
-    if _is_replica(repository.server):
+    if repository.server.is_replica():
         return "the server here is a replica"
-    archive = repository.archive()
-    ours = [backup for backup in repository.backups() if backup.archive == archive]
+    _, ours = repository.present()
     if repository.server.value(_IS_ON, "airflow") != "t":
         return f"{len(ours)} of them; the DAG {PLATFORM_DAGS[0].dag_id} is not switched on"
     now = datetime.now(UTC)
@@ -69,7 +67,3 @@ def ask_backups(lab: Lab, _timeout: float) -> str:
 
 def _newest(backups: list[Backup], kind: str | None = None) -> Backup | None:
     return next((backup for backup in reversed(backups) if kind in (None, backup.kind)), None)
-
-
-def _is_replica(server: Server) -> bool:
-    return server.value("select pg_is_in_recovery()") == "t"
