@@ -5,27 +5,44 @@ CREATE TEMPORARY FUNCTION pieces_of AS 'io.quintet.flink.PiecesOf';
 
 CREATE TEMPORARY VIEW user_events AS
 SELECT user_id, happened_at, `timestamp` AS sent_at, 1 AS page_views, 0 AS cart_additions, 0 AS orders, CAST(0 AS BIGINT) AS pieces,
-  CAST(0 AS DECIMAL(14, 2)) AS revenue, 0 AS searches, 0 AS searches_without_result, 0 AS searches_with_click,
-  CAST(NULL AS TIMESTAMP(3)) AS added_at, CAST(NULL AS TIMESTAMP(3)) AS bought_at
+  CAST(0 AS DECIMAL(14, 2)) AS revenue, 0 AS searches, 0 AS searches_without_result, 0 AS searches_with_click
 FROM pages_viewed_once
 UNION ALL
-SELECT user_id, happened_at, `timestamp`, 0, 1, 0, 0, CAST(0 AS DECIMAL(14, 2)), 0, 0, 0,
-  `timestamp`, CAST(NULL AS TIMESTAMP(3))
+SELECT user_id, happened_at, `timestamp`, 0, 1, 0, 0, CAST(0 AS DECIMAL(14, 2)), 0, 0, 0
 FROM carts_added_once
 UNION ALL
-SELECT user_id, happened_at, `timestamp`, 0, 0, 1, pieces_of(products), total_amount, 0, 0, 0,
-  CAST(NULL AS TIMESTAMP(3)), `timestamp`
+SELECT user_id, happened_at, `timestamp`, 0, 0, 1, pieces_of(products), total_amount, 0, 0, 0
 FROM orders_purchased_once
 UNION ALL
 SELECT user_id, happened_at, `timestamp`, 0, 0, 0, 0, CAST(0 AS DECIMAL(14, 2)), 1,
-  CASE WHEN results_count = 0 THEN 1 ELSE 0 END, CASE WHEN CARDINALITY(clicked_products) > 0 THEN 1 ELSE 0 END,
-  CAST(NULL AS TIMESTAMP(3)), CAST(NULL AS TIMESTAMP(3))
+  CASE WHEN results_count = 0 THEN 1 ELSE 0 END, CASE WHEN CARDINALITY(clicked_products) > 0 THEN 1 ELSE 0 END
 FROM searches_made_once;
 
--- Figures of each minute, corrected with every event: what is counted is seen at once.
+-- Users of each minute, each once.
+CREATE TEMPORARY VIEW users_of_minutes AS
+SELECT `minute`
+FROM (
+  SELECT FLOOR(sent_at TO MINUTE) AS `minute`,
+    ROW_NUMBER() OVER (PARTITION BY FLOOR(sent_at TO MINUTE), user_id ORDER BY PROCTIME()) AS place
+  FROM user_events
+)
+WHERE place = 1;
+
+CREATE TEMPORARY VIEW minutes_each AS
+SELECT *, PROCTIME() AS seen_at
+FROM (
+  SELECT FLOOR(sent_at TO MINUTE) AS `minute`, page_views, cart_additions, orders, pieces, revenue, searches,
+    searches_without_result, searches_with_click, 0 AS active_users
+  FROM user_events
+  UNION ALL
+  SELECT `minute`, 0, 0, 0, 0, CAST(0 AS DECIMAL(14, 2)), 0, 0, 0, 1
+  FROM users_of_minutes
+);
+
+-- Figures of each minute, corrected every second with what came in it.
 CREATE TEMPORARY VIEW minutes AS
 SELECT
-  FLOOR(sent_at TO MINUTE) AS `minute`,
+  `minute`,
   CAST(SUM(page_views) AS BIGINT) AS page_views,
   CAST(SUM(cart_additions) AS BIGINT) AS cart_additions,
   CAST(SUM(orders) AS BIGINT) AS orders,
@@ -34,27 +51,42 @@ SELECT
   CAST(SUM(searches) AS BIGINT) AS searches,
   CAST(SUM(searches_without_result) AS BIGINT) AS searches_without_result,
   CAST(SUM(searches_with_click) AS BIGINT) AS searches_with_click,
-  COUNT(DISTINCT user_id) AS active_users
-FROM user_events
-GROUP BY FLOOR(sent_at TO MINUTE);
+  CAST(SUM(active_users) AS BIGINT) AS active_users
+FROM (
+  SELECT
+    `minute`,
+    SUM(page_views) AS page_views,
+    SUM(cart_additions) AS cart_additions,
+    SUM(orders) AS orders,
+    SUM(pieces) AS pieces,
+    SUM(revenue) AS revenue,
+    SUM(searches) AS searches,
+    SUM(searches_without_result) AS searches_without_result,
+    SUM(searches_with_click) AS searches_with_click,
+    SUM(active_users) AS active_users
+  FROM TABLE(TUMBLE(TABLE minutes_each, DESCRIPTOR(seen_at), INTERVAL '1' SECOND))
+  GROUP BY window_start, window_end, `minute`
+)
+GROUP BY `minute`;
 
 -- Sessions, when nothing can belong to them any more. A pause as long as the gap does not end one.
+CREATE TEMPORARY FUNCTION sessions_of AS 'io.quintet.flink.Sessions';
+
+CREATE TEMPORARY VIEW user_deeds AS
+SELECT user_id, happened_at, sent_at, page_views, cart_additions, orders, searches
+FROM user_events;
+
 CREATE TEMPORARY VIEW user_sessions AS
 SELECT
   user_id,
-  CAST(window_start AS TIMESTAMP_LTZ(6)) AS begins_at,
-  CAST(MAX(sent_at) AS TIMESTAMP_LTZ(6)) AS ends_at,
-  CAST(SUM(page_views) AS BIGINT) AS page_views,
-  CAST(SUM(cart_additions) AS BIGINT) AS cart_additions,
-  CAST(SUM(orders) AS BIGINT) AS orders,
-  CAST(SUM(searches) AS BIGINT) AS searches,
-  COALESCE(MAX(added_at) > COALESCE(MAX(bought_at), TIMESTAMP '1970-01-01 00:00:00'), FALSE) AS is_abandoned
-FROM TABLE(
-  SESSION(
-    TABLE user_events PARTITION BY user_id, DESCRIPTOR(happened_at), INTERVAL '{{ definitions.session_gap_minutes }}' MINUTE
-  )
-)
-GROUP BY user_id, window_start, window_end;
+  CAST(begins_at AS TIMESTAMP_LTZ(6)) AS begins_at,
+  CAST(ends_at AS TIMESTAMP_LTZ(6)) AS ends_at,
+  page_views,
+  cart_additions,
+  orders,
+  searches,
+  is_abandoned
+FROM sessions_of(TABLE user_deeds PARTITION BY user_id, {{ definitions.session_gap_minutes }}, DEFAULT, 'sessions');
 
 -- Points of products, a row each time that somebody shows interest.
 CREATE TEMPORARY VIEW product_points AS
