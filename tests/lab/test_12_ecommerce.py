@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from tests.lab.conftest import LabUnderTest, need, wait_until
+from tests.lab.streams import Streams
 from tests.lab.tables import fingerprint
 
 from quintet import alerts
@@ -157,6 +158,31 @@ def test_everything_computed_anew_is_the_same(lab: LabUnderTest, events: Input) 
     assert wrong_in_the_batch_layer(lab) == []
 
 
+def captured(lab: LabUnderTest) -> list[int]:
+    """Records in the topic of the products' versions, and how many of them differ.
+
+    Trino does not read this topic: the product is in key and value.
+    """
+    found: list[int] = Streams(lab).script(
+        "from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition\n"
+        "from quintet.streams.clients import client_settings\n"
+        "name, records = 'ecommerce.products.changed', []\n"
+        "reader = Consumer({**client_settings(lab), 'group.id': 'test-captured', 'enable.partition.eof': True,\n"
+        "    'enable.auto.commit': False})\n"
+        "parts = list(reader.list_topics(name, timeout=30).topics[name].partitions)\n"
+        "reader.assign([TopicPartition(name, part, OFFSET_BEGINNING) for part in parts])\n"
+        "while parts:\n"
+        "    message = reader.poll(60)\n"
+        "    if message.error():\n"
+        "        parts.remove(message.partition())\n"
+        "    else:\n"
+        "        records.append((message.key(), message.value()))\n"
+        "reader.close()\n"
+        "print('RESULT', json.dumps([len(records), len(set(records))]))"
+    )
+    return found
+
+
 def test_products_are_captured_once_and_a_capture_that_begins_anew_changes_no_figure(
     lab: LabUnderTest, events: Input
 ) -> None:
@@ -167,22 +193,17 @@ def test_products_are_captured_once_and_a_capture_that_begins_anew_changes_no_fi
         return (found["state"], found["tasks"]) == ("RUNNING", ["RUNNING"]) and found["active"]
 
     assert is_capturing()
-    topic, columns = 'kafka.default."ecommerce.products.changed"', "product_id, valid_from, price"
     listed = int(lab.value("select count(*) as rows from postgres.ecommerce.product_versions"))
-    (read,) = lab.sql(
-        # The topic holds what was captured since it was emptied.
-        f"select count(*) as rows, count(distinct ({columns})) as versions from {topic}"
-    )
     assert listed > 1000
-    assert int(read["rows"]) == int(read["versions"]) == listed
+    # The topic holds what was captured since it was emptied.
+    assert captured(lab) == [listed, listed]
     before = proof(lab)
     lab.kill_tree(lab.service_pid("connect"))
     wait_until(is_capturing, LONG, "the worker is back, and captures")
     lab.quintet("capture", "recover", "ecommerce")
     run(lab, events)
     assert proof(lab) == before
-    (again,) = lab.sql(f"select count(*) as rows, count(distinct ({columns})) as versions from {topic}")
-    assert (int(again["rows"]), int(again["versions"])) == (2 * listed, listed)
+    assert captured(lab) == [2 * listed, listed]
 
 
 def test_another_input_is_refused_until_the_project_is_emptied(lab: LabUnderTest, events: Input) -> None:

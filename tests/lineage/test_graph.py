@@ -114,6 +114,13 @@ def test_every_column_of_the_stream_to_iceberg_is_traced(whole: Graph) -> None:
             assert names(found)[:1] == [f"kafka.{table.topic.name}.{column.name}"]
 
 
+def test_what_a_function_over_a_table_tells_comes_from_what_it_is_given(whole: Graph) -> None:
+    sessions, pages = "iceberg.silver_ecommerce.sessions", "kafka.ecommerce.pages.viewed"
+    assert f"{pages}.user_id" in names(whole.columns_from(Spot(sessions, "user_id"), "upstream"))
+    assert f"{pages}.timestamp" not in names(whole.columns_from(Spot(sessions, "user_id"), "upstream"))
+    assert f"{pages}.timestamp" in names(whole.columns_from(Spot(sessions, "begins_at"), "upstream"))
+
+
 def test_losing_a_column_names_columns_tests_exposures_contracts_dags_and_owners(whole: Graph, manifest: Path) -> None:
     found = assess(
         whole,

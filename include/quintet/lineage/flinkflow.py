@@ -30,6 +30,8 @@ _WINDOW = re.compile(
     r"TABLE\s*\(\s*(?:TUMBLE|HOP|CUMULATE|SESSION)\s*\(\s*TABLE\s+(\w+)[^()]*DESCRIPTOR\s*\(\s*(\w+)\s*\)[^()]*\)\s*\)",
     re.IGNORECASE,
 )
+#: A function over a table's rows, user by user. What it does is not in the statement.
+_FUNCTION = re.compile(r"\bFROM\s+\w+\s*\(\s*TABLE\s+(\w+)\s+PARTITION\s+BY\b[^()]*\)", re.IGNORECASE)
 _MOMENT = re.compile(r"\bFOR\s+SYSTEM_TIME\s+AS\s+OF\s+[\w.`]+", re.IGNORECASE)
 _NO_COLUMN = {"PRIMARY", "WATERMARK", "CONSTRAINT", "UNIQUE", "PARTITIONED"}
 #: Schema in which the temporary tables stand while a statement is traced.
@@ -65,7 +67,7 @@ def _job(folder: Path) -> Flow:
             elif served := _SERVED.search(statement):
                 places[_full(name)] = f"postgres.{served.group(1)}"
         elif view := _VIEW.match(statement):
-            views[_plain(view.group(1))] = view.group(2)
+            views[_plain(view.group(1))] = _without_function(view.group(2), views)
         elif insert := _INSERT.match(statement):
             target = _full(_plain(insert.group(1)))
             try:
@@ -116,6 +118,23 @@ def _columns(statement: str) -> dict[str, str]:
         if column and column.group(1).upper() not in _NO_COLUMN:
             found[column.group(1)] = column.group(2).lower()
     return found
+
+
+def _without_function(query: str, views: Mapping[str, str]) -> str:
+    """The query with a function over a view written as a query over it.
+
+    A column that the view has, too, comes from it, any other from all that the function is given.
+    """
+    if not (called := _FUNCTION.search(query)):
+        return query
+    try:
+        given = parse_one(views[called.group(1)], dialect="spark").named_selects
+        outside = parse_one(_FUNCTION.sub("FROM called", query), dialect="spark")
+    except SqlglotError as error:
+        raise InputError(f"a statement cannot be read: {str(error).splitlines()[0]}", remedy=query[:200]) from error
+    asked = sorted({column.name for column in outside.find_all(exp.Column)})
+    columns = [name if name in given else f"coalesce({', '.join(given)}) AS {name}" for name in asked]
+    return _FUNCTION.sub(f"FROM (SELECT {', '.join(columns)} FROM {called.group(1)}) AS called", query)
 
 
 def _with_views(query: str, views: Mapping[str, str]) -> exp.Expression:
