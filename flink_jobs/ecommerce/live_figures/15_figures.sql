@@ -18,15 +18,32 @@ SELECT user_id, happened_at, `timestamp`, 0, 0, 0, 0, CAST(0 AS DECIMAL(14, 2)),
   CASE WHEN results_count = 0 THEN 1 ELSE 0 END, CASE WHEN CARDINALITY(clicked_products) > 0 THEN 1 ELSE 0 END
 FROM searches_made_once;
 
--- Users of each minute, each once.
-CREATE TEMPORARY VIEW users_of_minutes AS
-SELECT `minute`
-FROM (
-  SELECT FLOOR(sent_at TO MINUTE) AS `minute`,
-    ROW_NUMBER() OVER (PARTITION BY FLOOR(sent_at TO MINUTE), user_id ORDER BY PROCTIME()) AS place
-  FROM user_events
-)
-WHERE place = 1;
+-- What is told of users, in one state: a row for each minute in which they are active, when it is known, and a row for each
+-- session, when nothing can belong to it any more. A pause as long as the gap does not end a session.
+CREATE TEMPORARY FUNCTION user_figures_of AS 'io.quintet.flink.UserFigures';
+
+CREATE TEMPORARY VIEW user_deeds AS
+SELECT user_id, happened_at, sent_at, page_views, cart_additions, orders, searches
+FROM user_events;
+
+CREATE TEMPORARY VIEW user_figures AS
+SELECT user_id, active_minute, begins_at, ends_at, page_views, cart_additions, orders, searches, is_abandoned
+FROM user_figures_of(
+  TABLE user_deeds PARTITION BY user_id, {{ definitions.session_gap_minutes }}, DEFAULT, 'user-figures'
+);
+
+CREATE TEMPORARY VIEW user_sessions AS
+SELECT
+  user_id,
+  CAST(begins_at AS TIMESTAMP_LTZ(6)) AS begins_at,
+  CAST(ends_at AS TIMESTAMP_LTZ(6)) AS ends_at,
+  page_views,
+  cart_additions,
+  orders,
+  searches,
+  is_abandoned
+FROM user_figures
+WHERE begins_at IS NOT NULL;
 
 CREATE TEMPORARY VIEW minutes_each AS
 SELECT *, PROCTIME() AS seen_at
@@ -35,8 +52,9 @@ FROM (
     searches_without_result, searches_with_click, 0 AS active_users
   FROM user_events
   UNION ALL
-  SELECT `minute`, 0, 0, 0, 0, CAST(0 AS DECIMAL(14, 2)), 0, 0, 0, 1
-  FROM users_of_minutes
+  SELECT active_minute, 0, 0, 0, 0, CAST(0 AS DECIMAL(14, 2)), 0, 0, 0, 1
+  FROM user_figures
+  WHERE active_minute IS NOT NULL
 );
 
 -- Figures of each minute, corrected every second with what came in it.
@@ -68,25 +86,6 @@ FROM (
   GROUP BY window_start, window_end, `minute`
 )
 GROUP BY `minute`;
-
--- Sessions, when nothing can belong to them any more. A pause as long as the gap does not end one.
-CREATE TEMPORARY FUNCTION sessions_of AS 'io.quintet.flink.Sessions';
-
-CREATE TEMPORARY VIEW user_deeds AS
-SELECT user_id, happened_at, sent_at, page_views, cart_additions, orders, searches
-FROM user_events;
-
-CREATE TEMPORARY VIEW user_sessions AS
-SELECT
-  user_id,
-  CAST(begins_at AS TIMESTAMP_LTZ(6)) AS begins_at,
-  CAST(ends_at AS TIMESTAMP_LTZ(6)) AS ends_at,
-  page_views,
-  cart_additions,
-  orders,
-  searches,
-  is_abandoned
-FROM sessions_of(TABLE user_deeds PARTITION BY user_id, {{ definitions.session_gap_minutes }}, DEFAULT, 'sessions');
 
 -- Points of products, a row each time that somebody shows interest.
 CREATE TEMPORARY VIEW product_points AS

@@ -1,11 +1,11 @@
 package io.quintet.flink;
 
-import java.time.Duration;
 import java.time.Instant;
 import java.time.LocalDateTime;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.LongStream;
 import org.apache.flink.table.annotation.ArgumentHint;
 import org.apache.flink.table.annotation.ArgumentTrait;
 import org.apache.flink.table.annotation.DataTypeHint;
@@ -14,68 +14,78 @@ import org.apache.flink.table.functions.ProcessTableFunction;
 import org.apache.flink.types.Row;
 
 /**
- * Sessions of users: events of a user that lie no further apart than a gap, told when nothing can belong to them any more.
+ * What is told of users: the minutes in which they did something, each as soon as it is known, and their sessions, events
+ * that lie no further apart than a gap, when nothing can belong to them any more.
  *
- * <p>They are those that {@code SESSION(TABLE …)} grouped by user and window gives. Its operator keeps windows, what is in
- * them and timers apart, and reads and writes each of them in RocksDB with every event: more than half of the processor
- * time of the whole stream. Here the open sessions of a user are one value, read and written once an event, and a timer is
+ * <p>Sessions are those that {@code SESSION(TABLE …)} grouped by user and window gives. Its operator keeps windows, what is
+ * in them and timers apart, and reads and writes each of them in RocksDB with every event: more than half of the processor
+ * time of the whole stream. Here all that is kept of a user is one value, read and written once an event, and a timer is
  * set with the first event of a session only; when it goes off and the session has gone on, it is set for the new end.
  *
  * <p>The table is given without {@code on_time}: Flink 2.1 keeps rows at the watermark from a function that knows the time
- * of rows. As with windows, only what belongs to a session that is over is left out.
+ * of rows. As with windows, only what belongs to a session that is over is left out of sessions.
  *
  * <pre>
- *   sessions_of(TABLE deeds PARTITION BY user_id, gap_minutes, uid => 'sessions')
+ *   user_figures_of(TABLE user_deeds PARTITION BY user_id, gap_minutes, DEFAULT, 'user-figures')
  * </pre>
+ *
+ * <p>A row has either a minute or a session; the columns of the other are empty.
  */
 @DataTypeHint(
-        "ROW<begins_at TIMESTAMP(3) NOT NULL, ends_at TIMESTAMP(3) NOT NULL, page_views BIGINT NOT NULL,"
-                + " cart_additions BIGINT NOT NULL, orders BIGINT NOT NULL, searches BIGINT NOT NULL,"
-                + " is_abandoned BOOLEAN NOT NULL>")
-public final class Sessions extends ProcessTableFunction<Row> {
+        "ROW<active_minute TIMESTAMP(3), begins_at TIMESTAMP(3), ends_at TIMESTAMP(3), page_views BIGINT,"
+                + " cart_additions BIGINT, orders BIGINT, searches BIGINT, is_abandoned BOOLEAN>")
+public final class UserFigures extends ProcessTableFunction<Row> {
     private static final long serialVersionUID = 1L;
+    private static final long MINUTE = 60_000;
 
-    /** What is kept of a user. */
-    public static final class Open {
-        /** The numbers of each open session, one session after the other; nothing before the first event. */
+    /** What is kept of a user; nothing before the first event. */
+    public static final class Kept {
+        /** The numbers of each open session, one session after the other. */
         @DataTypeHint("ARRAY<BIGINT NOT NULL>")
         public long[] sessions;
+
+        /** Beginnings of minutes in which there was an event, and in which there may be more. */
+        @DataTypeHint("ARRAY<BIGINT NOT NULL>")
+        public long[] minutes;
     }
 
     /** An event: its time for the watermark (happened_at), its time for people (sent_at), and what it counts for. */
     public void eval(
             Context context,
-            @StateHint(name = "open", ttl = "0 ms") Open open,
+            @StateHint(name = "kept", ttl = "0 ms") Kept kept,
             @ArgumentHint(name = "events", value = ArgumentTrait.SET_SEMANTIC_TABLE) Row event,
             @ArgumentHint(name = "gap_minutes") Integer gapMinutes) {
         TimeContext<Long> time = context.timeContext(Long.class);
-        Session session = Session.of(event, Duration.ofMinutes(gapMinutes).toMillis());
+        Long known = time.currentWatermark();
+        long watermark = known == null ? Long.MIN_VALUE : known;
+        Session session = Session.of(event, gapMinutes * MINUTE);
+        count(session.lastSent - Math.floorMod(session.lastSent, MINUTE), kept, watermark);
+
         List<Session> sessions = new ArrayList<>();
         boolean isNew = true;
-        for (Session known : Session.read(open.sessions)) {
-            if (known.touches(session)) {
-                session.add(known);
+        for (Session open : Session.read(kept.sessions)) {
+            if (open.touches(session)) {
+                session.add(open);
                 isNew = false;
             } else {
-                sessions.add(known);
+                sessions.add(open);
             }
         }
-        Long watermark = time.currentWatermark();
-        if (watermark != null && session.isOver(watermark)) {
+        if (session.isOver(watermark)) {
             return;
         }
         if (isNew) {
             time.registerOnTime(session.lastMoment());
         }
         sessions.add(session);
-        open.sessions = Session.write(sessions);
+        kept.sessions = Session.write(sessions);
     }
 
     /** Tells the sessions that are over by now, for Flink takes no timer for a time that is past, and waits for the others. */
-    public void onTimer(OnTimerContext context, Open open) {
+    public void onTimer(OnTimerContext context, Kept kept) {
         TimeContext<Long> time = context.timeContext(Long.class);
         List<Session> rest = new ArrayList<>();
-        for (Session session : Session.read(open.sessions)) {
+        for (Session session : Session.read(kept.sessions)) {
             if (session.isOver(time.currentWatermark())) {
                 collect(session.row());
             } else {
@@ -83,7 +93,30 @@ public final class Sessions extends ProcessTableFunction<Row> {
                 rest.add(session);
             }
         }
-        open.sessions = rest.isEmpty() ? null : Session.write(rest);
+        if (rest.isEmpty()) {
+            context.clearAllState();
+        } else {
+            kept.sessions = Session.write(rest);
+        }
+    }
+
+    /** Tells the first event of a minute. An event is never older than the watermark: minutes before it are over. */
+    private void count(long minute, Kept kept, long watermark) {
+        if (kept.minutes != null && LongStream.of(kept.minutes).anyMatch(told -> told == minute)) {
+            return;
+        }
+        collect(Row.of(moment(minute), null, null, null, null, null, null, null));
+        LongStream open = kept.minutes == null ? LongStream.empty() : LongStream.of(kept.minutes);
+        kept.minutes =
+                LongStream.concat(open.filter(told -> told + MINUTE > watermark), LongStream.of(minute)).toArray();
+    }
+
+    private static long millis(LocalDateTime moment) {
+        return moment.toInstant(ZoneOffset.UTC).toEpochMilli();
+    }
+
+    private static LocalDateTime moment(long millis) {
+        return LocalDateTime.ofInstant(Instant.ofEpochMilli(millis), ZoneOffset.UTC);
     }
 
     /** Times are milliseconds since 1970. */
@@ -174,16 +207,9 @@ public final class Sessions extends ProcessTableFunction<Row> {
 
         /** A cart is abandoned when something was put into it after the last order of the session. */
         Row row() {
+            boolean isAbandoned = lastAdded > lastBought;
             return Row.of(
-                    moment(begins), moment(lastSent), pageViews, cartAdditions, orders, searches, lastAdded > lastBought);
-        }
-
-        private static long millis(LocalDateTime moment) {
-            return moment.toInstant(ZoneOffset.UTC).toEpochMilli();
-        }
-
-        private static LocalDateTime moment(long millis) {
-            return LocalDateTime.ofInstant(Instant.ofEpochMilli(millis), ZoneOffset.UTC);
+                    null, moment(begins), moment(lastSent), pageViews, cartAdditions, orders, searches, isAbandoned);
         }
     }
 }
