@@ -9,10 +9,11 @@ no reader is led astray. Tables of the lake are dropped, those that are served e
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterable
 from typing import Any
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from quintet.call import tell
@@ -28,6 +29,9 @@ from quintet.streams.errors import TopicError
 from quintet.streams.topics import ANSWER, admin, provide, settings_of
 
 __all__ = ["empty", "main"]
+
+#: Seconds until a broker is asked again.
+PAUSE = 0.2
 
 
 def empty(lab: Lab) -> dict[str, Any]:
@@ -70,17 +74,32 @@ def _delete_records(lab: Lab, topics: Iterable[Topic]) -> int:
     }
     compacted = [topic for topic in wanted if topic.cleanup is Cleanup.COMPACT]
     try:
-        for topic in compacted:
-            # Of a topic that is compacted only, no record may be deleted.
-            _configure(client, topic, "compact,delete")
-        deleted = client.delete_records([TopicPartition(*place, high) for place, (_, high) in places.items() if high])
-        for done in deleted.values():
-            done.result(ANSWER)
-        for topic in compacted:
-            _configure(client, topic, settings_of(topic)["cleanup.policy"])
+        try:
+            for topic in compacted:
+                # Of a topic that is compacted only, no record may be deleted.
+                _configure(client, topic, "compact,delete")
+            _delete(client, [TopicPartition(*place, high) for place, (_, high) in places.items() if high])
+        finally:
+            for topic in compacted:
+                _configure(client, topic, settings_of(topic)["cleanup.policy"])
     except KafkaException as error:
         raise TopicError(f"the topics could not be emptied: {error.args[0].str()}") from error
     return sum(high - low for low, high in places.values())
+
+
+def _delete(client: AdminClient, until: list[TopicPartition]) -> None:
+    """Delete the records before each place. A broker says yes to a topic's new settings a moment before it follows them."""
+    end = time.monotonic() + ANSWER
+    while True:
+        try:
+            for done in client.delete_records(until).values():
+                done.result(ANSWER)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.POLICY_VIOLATION or time.monotonic() > end:
+                raise
+            time.sleep(PAUSE)
+        else:
+            return
 
 
 def _dead_letters(topic: Topic) -> Topic:
