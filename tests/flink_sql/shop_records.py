@@ -287,7 +287,7 @@ def _suspicions(shop: Shop) -> None:
 def _as_late_as_may_be(shop: Shop) -> None:
     """Two minutes late when another's event has just moved time on as far as it goes."""
     shop.view(181, 600)
-    shop.view(182, 600 + GAP + LATE - 0.001)
+    shop.view(182, 600 + GAP + LATE)
     shop.view(181, 600 + GAP, after=LATE)
     shop.view(183, 1199.999 + LATE)
     shop.view(183, 1199.999, page="/product/900", after=LATE)

@@ -29,7 +29,7 @@ __all__ = ["SqlRun", "sql_run"]
 ROLE = ROOT / "ansible" / "roles" / "flink"
 FUNCTIONS = ("PiecesOf.java", "UserFigures.java")
 #: Planning alone takes half a minute of an idle core.
-WITHIN_SECONDS = 540.0
+WITHIN_SECONDS = 300.0
 _OPENED = [f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in ("lang", "util", "nio", "net", "time", "text")]
 _HEAP = ["-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
 _TABLE = re.compile(r"CREATE TEMPORARY TABLE (\w+) \(")
