@@ -13,9 +13,9 @@ import pytest
 
 pytest.importorskip("numpy", reason="the streaming environment has it")
 pytest.importorskip("pyarrow", reason="the streaming environment has it")
-import naive
 import pyarrow.parquet as pq
 
+import naive_shop as naive
 from quintet.ecommerce.generator import Scale, generate, repair
 from quintet.ecommerce.truth import FILE_NAME, Truth
 from quintet.errors import InputError, VerifyError

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 pytest.importorskip("numpy", reason="the streaming environment has it")
-import naive
 import pyarrow.parquet as pq
 
+import naive_shop as naive
 from quintet.catalogue.ecommerce import KPI_COLUMNS
 from quintet.ecommerce.batch.proof import GOLD, Known, checks
 from quintet.ecommerce.batch.star import LEVELS

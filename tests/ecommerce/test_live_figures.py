@@ -105,8 +105,9 @@ def test_it_asks_for_numbers_that_there_are_and_holds_none_of_its_own() -> None:
     text = "\n".join(STATEMENTS)
     asked = set(re.findall(r"\{\{ definitions\.(\w+) \}\}", text))
     assert asked == set(parameters()) - {"duplicates_within_minutes"}
-    # A minute is the grain of the figures.
-    assert set(re.findall(r"INTERVAL '\d+' \w+", text)) == {"INTERVAL '1' MINUTE"}
+    # The grain of the figures, how often they are corrected, and the smallest time that there is.
+    units = {"INTERVAL '1' MINUTE", "INTERVAL '1' SECOND", "INTERVAL '0.001' SECOND"}
+    assert set(re.findall(r"INTERVAL '[\d.]+' \w+", text)) == units
 
 
 @pytest.mark.parametrize("job", BY_JOB)

@@ -13,9 +13,9 @@ import pytest
 pytest.importorskip("fastavro", reason="the streaming environment has it")
 pytest.importorskip("numpy", reason="the streaming environment has it")
 import fastavro
-import naive
 import pyarrow.parquet as pq
 
+import naive_shop as naive
 from labs import lab_below
 from quintet.catalogue.ecommerce import EVENT_TOPICS, LIVE_TABLES
 from quintet.ecommerce import pipeline, recount

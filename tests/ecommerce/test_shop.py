@@ -10,10 +10,10 @@ import pytest
 
 pytest.importorskip("numpy", reason="the streaming environment has it")
 pytest.importorskip("pyarrow", reason="the streaming environment has it")
-import naive
 import numpy as np
 import pyarrow.parquet as pq
 
+import naive_shop as naive
 from quintet.ecommerce.assortment import DAY_MS, Assortment, Prices, sales_of
 from quintet.ecommerce.definitions import IDENTITY, INVALID, KINDS, LATENESS_MS, parameters, product_of
 from quintet.ecommerce.simulation import Scale, Simulation

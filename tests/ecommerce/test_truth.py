@@ -10,10 +10,10 @@ import pytest
 
 pytest.importorskip("numpy", reason="the streaming environment has it")
 pytest.importorskip("pyarrow", reason="the streaming environment has it")
-import naive
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+import naive_shop as naive
 from quintet.ecommerce.truth import Truth
 
 VIEWS = ("speed", "batch")

@@ -53,7 +53,7 @@ CREATE TEMPORARY TABLE orders_purchased (
   arrived_at TIMESTAMP(3) METADATA FROM 'timestamp' VIRTUAL,
   -- A clock that is ahead must not carry the watermark with it.
   happened_at AS CASE WHEN `timestamp` > arrived_at THEN arrived_at ELSE `timestamp` END,
-  WATERMARK FOR happened_at AS happened_at - INTERVAL '{{ definitions.lateness_minutes }}' MINUTE
+  WATERMARK FOR happened_at AS happened_at - INTERVAL '{{ definitions.lateness_minutes }}' MINUTE - INTERVAL '0.001' SECOND
 ) WITH ('topic' = 'ecommerce.orders.purchased')
 LIKE events (EXCLUDING ALL INCLUDING OPTIONS);
 
@@ -64,6 +64,6 @@ CREATE TEMPORARY TABLE stock_updated (
   `timestamp` TIMESTAMP(3) NOT NULL,
   arrived_at TIMESTAMP(3) METADATA FROM 'timestamp' VIRTUAL,
   happened_at AS CASE WHEN `timestamp` > arrived_at THEN arrived_at ELSE `timestamp` END,
-  WATERMARK FOR happened_at AS happened_at - INTERVAL '{{ definitions.lateness_minutes }}' MINUTE
+  WATERMARK FOR happened_at AS happened_at - INTERVAL '{{ definitions.lateness_minutes }}' MINUTE - INTERVAL '0.001' SECOND
 ) WITH ('topic' = 'ecommerce.stock.updated')
 LIKE events (EXCLUDING ALL INCLUDING OPTIONS);

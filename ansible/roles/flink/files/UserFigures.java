@@ -196,9 +196,9 @@ public final class UserFigures extends ProcessTableFunction<Row> {
             lastBought = Math.max(lastBought, other.lastBought);
         }
 
-        /** The watermark at which it is over. */
+        /** The watermark at which it is over: one of so late a time says that no event at it comes any more. */
         long lastMoment() {
-            return ends - 1;
+            return ends;
         }
 
         boolean isOver(long watermark) {
