@@ -262,6 +262,9 @@ def _trends(shop: Shop) -> None:
     shop.cart(163, 3021, product=489)
     for page in ("/product/", "/product/1x", "/product/1/reviews", "/products/1", "/x/product/1"):
         shop.view(164, 3030, page=page)
+    # The number of no product, more often than any other is asked for.
+    for number in range(200):
+        shop.view(164, 3031 + number / 10, page=f"/product/{2**63}")
     shop.order(163, 3040, 163, lines=[(600, 2), (600, 1), (601, 1)])
     # The ends of a window.
     shop.cart(165, 3599.999, product=700)

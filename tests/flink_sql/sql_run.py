@@ -27,6 +27,8 @@ from quintet.flink.definition import JobDefinition, read_job
 __all__ = ["SqlRun", "sql_run"]
 
 ROLE = ROOT / "ansible" / "roles" / "flink"
+#: First and last Java that Flink and the file system of Hadoop run on.
+JAVA = (17, 23)
 FUNCTIONS = ("PiecesOf.java", "UserFigures.java")
 #: Planning alone takes half a minute of an idle core.
 WITHIN_SECONDS = 300.0
@@ -126,6 +128,10 @@ def _java() -> str:
     java = shutil.which("java")
     if java is None:
         pytest.skip("Java is not on this machine")
+    told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    found = re.search(r'version "(\d+)', told)
+    if found is None or not JAVA[0] <= int(found[1]) <= JAVA[1]:
+        pytest.skip(f"Flink and Hadoop's file system want Java {JAVA[0]} to {JAVA[1]}; here is {told.splitlines()[:1]}")
     return java
 
 

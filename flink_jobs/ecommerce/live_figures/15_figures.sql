@@ -91,7 +91,8 @@ GROUP BY `minute`;
 CREATE TEMPORARY VIEW product_points AS
 SELECT TRY_CAST(SUBSTRING(page FROM 10) AS BIGINT) AS product_id, {{ definitions.points_page_view }} AS points, happened_at
 FROM pages_viewed_once
-WHERE REGEXP(page, '^/product/[0-9]+$')
+-- A number too large for a product is none.
+WHERE REGEXP(page, '^/product/[0-9]+$') AND TRY_CAST(SUBSTRING(page FROM 10) AS BIGINT) IS NOT NULL
 UNION ALL
 SELECT product_id, {{ definitions.points_add_to_cart }}, happened_at
 FROM carts_added_once

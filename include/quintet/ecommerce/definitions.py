@@ -20,6 +20,7 @@ result. A reader's watermark has to stay `LATENESS_MS` behind, so that it drops 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from quintet.catalogue.ecommerce import EVENT_TOPICS
@@ -81,13 +82,16 @@ INVALID: Mapping[str, Mapping[str, str]] = {
 #: Reasons for an order to be suspicious.
 SUSPICIONS = ("order_burst", "large_order", "bulk_line")
 
-_PRODUCT_PAGE = "/product/"
+#: A page of a product; columns hold numbers of 64 bits, at most so many digits.
+_PRODUCT_PAGE = re.compile(r"/product/0*([0-9]{1,19})")
+_NUMBERS_END = 2**63
 
 
 def product_of(page: str) -> int | None:
-    """Product whose page this is; None for another page."""
-    number = page.removeprefix(_PRODUCT_PAGE)
-    return int(number) if number != page and number.isdecimal() else None
+    """Product whose page this is; None for another page, and for a number that no product can have."""
+    found = _PRODUCT_PAGE.fullmatch(page)
+    number = _NUMBERS_END if found is None else int(found[1])
+    return number if number < _NUMBERS_END else None
 
 
 def parameters() -> dict[str, str]:
