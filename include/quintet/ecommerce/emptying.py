@@ -88,7 +88,7 @@ def _delete_records(lab: Lab, topics: Iterable[Topic]) -> int:
 
 
 def _delete(client: AdminClient, until: list[TopicPartition]) -> None:
-    """Delete the records before each place. A broker follows new settings of a topic a moment after it said yes to them."""
+    """Delete what is before each place. A broker follows new settings of a topic a moment after it has said yes to them."""
     end = time.monotonic() + ANSWER
     while True:
         try:
