@@ -88,7 +88,7 @@ def _delete_records(lab: Lab, topics: Iterable[Topic]) -> int:
 
 
 def _delete(client: AdminClient, until: list[TopicPartition]) -> None:
-    """Delete what is before each place. A broker follows new settings of a topic a moment after it has said yes to them."""
+    """Delete what is before each place. A broker says yes to new settings of a topic before it follows them."""
     end = time.monotonic() + ANSWER
     while True:
         try:
