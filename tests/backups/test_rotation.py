@@ -8,6 +8,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,17 @@ def test_every_moment_of_the_last_seven_days_stays_and_older_ones_go(guarded: Gu
     assert after[0] == found.backups()[0].log_from
     assert {*after} < {*before}
     assert tasks.check(lab_file=file)["backups"] == 3
+
+
+def test_a_backup_returns_when_every_moment_can_be_restored_from_it(guarded: Guarded) -> None:
+    file = str(guarded.lab.file)
+    for kind in ("full", "incr", "diff"):
+        tasks.back_up(kind, lab_file=file)
+        moment = datetime.fromisoformat(guarded.server.value("select clock_timestamp()"))
+        copy = guarded.lab.path("data") / f"copy-{kind}"
+        tasks.restore(str(copy), moment.isoformat(), lab_file=file)
+        assert (copy / "PG_VERSION").exists()
+        shutil.rmtree(copy)
 
 
 def test_a_cluster_that_is_made_anew_goes_on_in_the_same_repository(guarded: Guarded) -> None:

@@ -33,7 +33,8 @@ FULL_ON = 6
 def back_up(kind: str = "auto", *, lab_file: str | None = None) -> dict[str, Any]:
     """Take a backup: full, diff (what changed since the last full one), incr (since the last one) or auto.
 
-    auto is full on Sundays and while there is none of this cluster, else diff. Old ones are not removed here.
+    auto is full on Sundays and while there is none of this cluster, else diff. Old ones are not removed here. Every
+    moment after the return can be restored from it.
     """
     lab = lab_of(lab_file)
     repository = Repository.of(lab)
@@ -43,6 +44,7 @@ def back_up(kind: str = "auto", *, lab_file: str | None = None) -> dict[str, Any
     began = time.monotonic()
     repository.run("backup", f"--type={kind}", "--no-expire-auto")
     taken = repository.backups()[-1]
+    _wait_past(taken.ended_at)
     facts = {
         "label": taken.label,
         "kind": taken.kind,
@@ -59,6 +61,11 @@ def _age(repository: Repository) -> float | None:
     """Seconds since the newest segment was archived: at most so much would have been lost with the disk just then."""
     newest = repository.newest_segment()
     return max(0.0, round((datetime.now(UTC) - newest[1]).total_seconds(), 1)) if newest else None
+
+
+def _wait_past(ended_at: datetime) -> None:
+    """Wait for the next second: pgBackRest counts whole ones and takes no backup for a moment of that of its end."""
+    time.sleep(max(0.0, min(1.0, ended_at.timestamp() + 1 - time.time())))
 
 
 def _kind_of(kind: str) -> str:
