@@ -75,7 +75,7 @@ public final class UserFigures extends ProcessTableFunction<Row> {
             return;
         }
         if (isNew) {
-            time.registerOnTime(session.lastMoment());
+            time.registerOnTime(session.ends);
         }
         sessions.add(session);
         kept.sessions = Session.write(sessions);
@@ -89,7 +89,7 @@ public final class UserFigures extends ProcessTableFunction<Row> {
             if (session.isOver(time.currentWatermark())) {
                 collect(session.row());
             } else {
-                time.registerOnTime(session.lastMoment());
+                time.registerOnTime(session.ends);
                 rest.add(session);
             }
         }
@@ -102,13 +102,13 @@ public final class UserFigures extends ProcessTableFunction<Row> {
 
     /** Tells the first event of a minute. An event is never older than the watermark: minutes before it are over. */
     private void count(long minute, Kept kept, long watermark) {
-        if (kept.minutes != null && LongStream.of(kept.minutes).anyMatch(told -> told == minute)) {
+        long[] told = kept.minutes == null ? new long[0] : kept.minutes;
+        if (LongStream.of(told).anyMatch(known -> known == minute)) {
             return;
         }
         collect(Row.of(moment(minute), null, null, null, null, null, null, null));
-        LongStream open = kept.minutes == null ? LongStream.empty() : LongStream.of(kept.minutes);
-        kept.minutes =
-                LongStream.concat(open.filter(told -> told + MINUTE > watermark), LongStream.of(minute)).toArray();
+        LongStream open = LongStream.of(told).filter(known -> known + MINUTE > watermark);
+        kept.minutes = LongStream.concat(open, LongStream.of(minute)).toArray();
     }
 
     private static long millis(LocalDateTime moment) {
@@ -196,13 +196,9 @@ public final class UserFigures extends ProcessTableFunction<Row> {
             lastBought = Math.max(lastBought, other.lastBought);
         }
 
-        /** The watermark at which it is over: one of so late a time says that no event at it comes any more. */
-        long lastMoment() {
-            return ends;
-        }
-
+        /** A watermark of this time says that no event at it comes any more. */
         boolean isOver(long watermark) {
-            return lastMoment() <= watermark;
+            return ends <= watermark;
         }
 
         /** A cart is abandoned when something was put into it after the last order of the session. */
