@@ -1,5 +1,6 @@
 -- Events of the shop as their senders write them, one topic a kind. A record's time in the topic is its arrival. Records
--- that cannot be read are put aside before the format sees them. The first table only lends its options to the others.
+-- that cannot be read are put aside before the format sees them. The first table only lends its options to the others. The
+-- broker may wait a fifth of a second for 64 KB: many small answers cost both more than the records in them.
 -- What happened at a watermark comes too late for Flink: a millisecond more lets in what is as late as an event may be.
 CREATE TEMPORARY TABLE events (
   nothing AS 0
@@ -10,6 +11,8 @@ CREATE TEMPORARY TABLE events (
   'properties.sasl.mechanism' = '{{ kafka.mechanism }}',
   'properties.group.id' = '{{ job.group }}',
   'properties.isolation.level' = 'read_committed',
+  'properties.fetch.min.bytes' = '65536',
+  'properties.fetch.max.wait.ms' = '200',
   'properties.interceptor.classes' = 'io.quintet.kafka.DeadLetters',
   'properties.quintet.registry.url' = '{{ registry.url }}',
   'properties.quintet.records' = 'events',
