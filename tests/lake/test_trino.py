@@ -32,3 +32,5 @@ def test_rows_come_as_they_are_taken_and_errors_are_told_with_the_statement(tmp_
         assert next(stream(connection, "select 1")) == rows[0]
         with pytest.raises(LabError, match=r"no such table.*Statement: select nothing"):
             list(stream(connection, "select nothing"))
+        with pytest.raises(LabError, match=r"Statement: select nothing( or 1){20}.* … \(50,014 characters\)$"):
+            list(stream(connection, "select nothing" + " or 1" * 10_000))

@@ -19,6 +19,8 @@ __all__ = ["USER", "check_answers", "connect", "query", "query_with_names", "reg
 USER = "quintet"
 #: Seconds for one HTTP exchange; a query may take many exchanges.
 TIMEOUT = 30.0
+#: Characters of a statement that an error shows.
+SHOWN = 1000
 #: Rows that `stream` holds at a time.
 ROWS = 10_000
 
@@ -80,7 +82,8 @@ def _asking(connection: trino.dbapi.Connection, statement: str) -> Iterator[trin
             f"Trino does not answer at {connection.host}:{connection.port} ({error})", remedy="Run: quintet doctor"
         ) from error
     except trino.exceptions.TrinoQueryError as error:
-        raise LabError(f"Trino refused a statement: {error.message}", remedy=f"Statement: {statement}") from error
+        shown = statement if len(statement) <= SHOWN else f"{statement[:SHOWN]} … ({len(statement):,} characters)"
+        raise LabError(f"Trino refused a statement: {error.message}", remedy=f"Statement: {shown}") from error
     finally:
         cursor.close()
 
