@@ -19,7 +19,18 @@ import yaml
 
 from quintet.errors import LabError, SettingsError
 
-__all__ = ["Endpoint", "Environment", "Lab", "Node", "Service", "default_home", "lab_of", "lab_path", "load_lab", "read_lab"]
+__all__ = [
+    "Endpoint",
+    "Environment",
+    "Lab",
+    "Node",
+    "Service",
+    "default_home",
+    "lab_of",
+    "lab_path",
+    "load_lab",
+    "read_lab",
+]
 
 T = TypeVar("T")
 

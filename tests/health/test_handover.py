@@ -146,9 +146,7 @@ def lab(tmp_path: Path, redis: Redis) -> Iterator[Lab]:
         redis.door = door
         places = [f"127.0.0.1:{port}" for port in (first, second, third)]
         options = {"redis": {"user": "quintet", "admin": "admin", "servers": 2, "sentinels": places}}
-        yield lab_below(
-            tmp_path / "lab", more_doors={"redis": door}, options=options, secrets=SECRETS, nodes=NODES
-        )
+        yield lab_below(tmp_path / "lab", more_doors={"redis": door}, options=options, secrets=SECRETS, nodes=NODES)
 
 
 def test_the_primary_of_redis_stands_still_until_its_copy_has_all_and_is_replaced(lab: Lab, redis: Redis) -> None:

@@ -6,7 +6,19 @@ import sys
 
 import typer
 
-from quintet.cli import announcing, backup, capture, dashboards, data, lab, lineage, product, projects, publishing, rolling
+from quintet.cli import (
+    announcing,
+    backup,
+    capture,
+    dashboards,
+    data,
+    lab,
+    lineage,
+    product,
+    projects,
+    publishing,
+    rolling,
+)
 from quintet.errors import QuintetError
 
 __all__ = ["EXIT_CODES", "app", "main"]
