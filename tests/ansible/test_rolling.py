@@ -1,4 +1,4 @@
-"""The rolling restart, played on three nodes that are this machine: each has a command of its own that notes its calls."""
+"""The rolling restart, played on three nodes that are this machine, each with a command that notes its calls."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import yaml
 from plays import ANSIBLE
 
 NODES = ("cpu-node1", "cpu-node2", "worker-node3")
-#: Notes `<node> <words>`. It is not well while there is a file `ill-<node>`, or `ill-lab`, and after a start while there is
-#: `breaks-<node>`; it is primary until it has handed over while there is `primary-<node>`.
+#: Notes `<node> <words>`. Files say what is: `ill-<node>`, `ill-lab`; `breaks-<node>`: ill after a start;
+#: `masked-<node>`: cannot be started; `primary-<node>`: has something to hand over.
 COMMAND = """#!/bin/bash
 cd {folder}
 echo "{node} $*" >>calls
@@ -23,7 +23,7 @@ say() {{ printf '       check         seen  what to do\\nWRONG  %s  away  Read: 
 case "$*" in
   "gate --here") [[ ! -e ill-{node} ]] || say "kafka runs" ;;
   gate) [[ ! -e ill-lab ]] || say "kafka has all copies" ;;
-  "handover --json") [[ ! -e primary-{node} ]] && echo '{{"handed_over": []}}' || echo '{{"handed_over": ["PostgreSQL"]}}' ;;
+  "handover --json") [[ ! -e primary-{node} ]] || done='"PostgreSQL"'; echo "{{\\"handed_over\\": [${{done:-}}]}}" ;;
   start) [[ ! -e breaks-{node} ]] || touch ill-{node}
          [[ ! -e masked-{node} ]] || {{ echo "quintet: Unit quintet-kafka.service is masked" >&2; exit 6; }} ;;
   doctor) printf 'ok     disk   9 MB\\nWRONG  alerts  1 open   Look\\n'; exit 1 ;;

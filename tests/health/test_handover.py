@@ -34,6 +34,7 @@ class Patroni(JsonHandler):
 
     leader = "one"
     refusal = ""
+    status = 412
     asked: list[tuple[str, dict[str, Any]]] = []  # noqa: RUF012 - of one test
 
     def do_GET(self) -> None:
@@ -43,11 +44,9 @@ class Patroni(JsonHandler):
     def do_POST(self) -> None:
         who = base64.b64decode(self.headers["Authorization"].removeprefix("Basic ")).decode()
         Patroni.asked.append((who, json.loads(self.given())))
-        if self.refusal:
-            self.say(412, self.refusal.encode())
-            return
-        Patroni.leader = "two"
-        self.say(200, b"Successfully switched over")
+        if not self.refusal or self.status == 503:
+            Patroni.leader = "two"
+        self.say(self.status if self.refusal else 200, self.refusal.encode() or b"Successfully switched over")
 
 
 @pytest.fixture
@@ -75,6 +74,14 @@ def test_a_refusal_is_told_in_patronis_words(patroni: Lab, monkeypatch: pytest.M
     monkeypatch.setattr(Patroni, "refusal", "no good candidates have been found")
     with pytest.raises(LabError, match="hands nothing over: no good candidates"):
         hand_over(patroni)
+
+
+def test_a_switchover_that_patroni_does_not_wait_for_is_waited_for(
+    patroni: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Patroni, "refusal", "Switchover status unknown")
+    monkeypatch.setattr(Patroni, "status", 503)
+    assert hand_over(patroni) == ["PostgreSQL: two is primary"]
 
 
 def test_one_machine_has_nobody_to_hand_over_to(tmp_path: Path) -> None:
@@ -175,7 +182,7 @@ def test_a_copy_that_is_behind_is_not_made_primary_and_writes_go_on(
 
 def test_when_no_sentinel_changes_the_primary_writes_go_on(lab: Lab, redis: Redis) -> None:
     redis.no_good_replica = True
-    with pytest.raises(LabError, match="no sentinel changes the primary: .*NOGOODSLAVE"):
+    with pytest.raises(LabError, match=r"no sentinel changes the primary: .*NOGOODSLAVE"):
         hand_over(lab)
     assert redis.asked[-1] == ("server", "admin", "CLIENT UNPAUSE")
 

@@ -14,12 +14,12 @@ from quintet.settings import Lab
 
 __all__ = ["hand_over"]
 
-#: Seconds for one question, and for a change of the primary; Patroni answers when it is done, after a lease at most.
+#: Seconds for one question, and for a change of the primary.
 TIMEOUT, LIMIT = 10.0, 180.0
 #: Seconds between two looks.
 PAUSE = 1.0
-#: Redis takes no writes for so many ms, so that none is confirmed that its successor lacks. Sentinels cannot talk over it
-#: meanwhile: it ends before any of them takes the primary for lost, which is after eight seconds at least.
+#: Redis takes no writes for so many ms, so that none is confirmed that its successor lacks. Sentinels cannot talk
+#: through it meanwhile: it ends before any of them takes the primary for lost, which is after eight seconds at least.
 STILL_MS = 7500
 
 
@@ -53,7 +53,8 @@ def _postgres(lab: Lab) -> str:
         )
     except httpx.HTTPError as error:
         raise LabError(f"{url}: {error}", remedy="Read: quintet logs postgres") from error
-    if told.is_error:
+    # Patroni watches for ten looks or so, then says 503: it does not know yet.
+    if told.is_client_error:
         raise LabError(f"Patroni hands nothing over: {told.text[:300]}", remedy="Read: quintet logs postgres")
     _wait(lambda: _leader(lab) not in {"", lab.node}, "another server is PostgreSQL's primary")
     return f"PostgreSQL: {_leader(lab)} is primary"

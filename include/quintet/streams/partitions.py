@@ -9,7 +9,7 @@ from confluent_kafka import KafkaException
 
 from quintet.call import tell
 from quintet.errors import ServiceDownError
-from quintet.settings import load_lab
+from quintet.settings import Lab, load_lab
 from quintet.streams.clients import servers
 from quintet.streams.topics import ANSWER, admin
 
@@ -23,12 +23,19 @@ def partitions() -> dict[str, Any]:
         ServiceDownError: no broker answers.
 
     """
-    lab = load_lab()
+    return _told(_metadata(load_lab()))
+
+
+def _metadata(lab: Lab) -> Any:
     try:
         # People's user sees every topic, those of Kafka itself as well.
-        found = admin(lab, user=lab.options["kafka"]["admin"]).list_topics(timeout=ANSWER)
+        return admin(lab, user=lab.options["kafka"]["admin"]).list_topics(timeout=ANSWER)
     except KafkaException as error:
         raise ServiceDownError(f"Kafka does not answer at {servers(lab)} ({error.args[0].str()})") from error
+
+
+def _told(found: Any) -> dict[str, Any]:
+    """The same of a cluster's metadata."""
     offline, behind = [], []
     for topic in found.topics.values():
         for number, part in topic.partitions.items():
