@@ -1,12 +1,13 @@
 # Every entry point of the repository; `make` prints them.
 SHELL := /bin/bash
 PROFILES ?= lakehouse
+INVENTORY ?= local
 ARGS ?=
 PLAYBOOK = cd ansible && ../.venv/bin/ansible-playbook
 
 .DEFAULT_GOAL := help
 .PHONY: lab nodes lab-stop lab-destroy test-lab test-streams test-long
-.PHONY: help bootstrap demo install deploy start stop reset destroy status check fix test benchmark clean
+.PHONY: help bootstrap demo install deploy start stop rolling reset destroy status check fix test benchmark clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +30,9 @@ start: bootstrap ## start the services
 
 stop: bootstrap ## stop the services, keep everything
 	@$(PLAYBOOK) playbooks/stop.yml $(ARGS)
+
+rolling: bootstrap ## restart node by node while the lab is whole (INVENTORY=compose, ARGS='--limit …' to go on)
+	@$(PLAYBOOK) playbooks/rolling.yml -i inventories/$(INVENTORY) $(ARGS)
 
 reset: bootstrap ## throw the data away, keep programs and backups (PROFILES as installed)
 	@$(PLAYBOOK) playbooks/reset.yml -e profiles=$(PROFILES) $(ARGS)

@@ -24,11 +24,12 @@ def lab_below(
     services: Sequence[Mapping[str, Any]] = (),
     secrets: Mapping[str, str] | None = None,
     user: str = "quintet",
+    nodes: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Lab:
     """Write `<home>/config/lab.yaml` and read it back; the lake is `<home>/data/lake`.
 
     `services` are as in the lab file, without their log; secrets are written beside it, closed to others. `more_doors`
-    are ports of further endpoints by name, `options` further options.
+    are ports of further endpoints by name, `options` further options, `nodes` as in the lab file, this one first.
     """
     paths = {name: home / name for name in FOLDERS}
     paths |= {"home": home, "lake": home / "data" / "lake", "input": home / "data" / "input"}
@@ -56,6 +57,8 @@ def lab_below(
             **(options or {}),
         },
     }
+    if nodes:
+        content |= {"node": next(iter(nodes)), "nodes": {name: dict(node) for name, node in nodes.items()}}
     file = paths["config"] / "lab.yaml"
     file.write_text(yaml.safe_dump(content), encoding="utf-8")
     if secrets is not None:

@@ -19,7 +19,18 @@ import yaml
 
 from quintet.errors import LabError, SettingsError
 
-__all__ = ["Endpoint", "Environment", "Lab", "Service", "default_home", "lab_of", "lab_path", "load_lab", "read_lab"]
+__all__ = [
+    "Endpoint",
+    "Environment",
+    "Lab",
+    "Node",
+    "Service",
+    "default_home",
+    "lab_of",
+    "lab_path",
+    "load_lab",
+    "read_lab",
+]
 
 T = TypeVar("T")
 
@@ -73,6 +84,15 @@ class Service:
 
 
 @dataclass(frozen=True)
+class Node:
+    """One machine of the lab, and the names of the services that it is to run."""
+
+    name: str
+    address: str
+    services: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Lab:
     """One lab; `paths` has home, app, data, lake, config, logs, run, envs, backups, cache, input, docs."""
 
@@ -86,6 +106,9 @@ class Lab:
     environments: Mapping[str, Environment]
     services: tuple[Service, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
+    #: Name of this machine, and all machines by name.
+    node: str = ""
+    nodes: Mapping[str, Node] = field(default_factory=dict)
 
     def path(self, name: str) -> Path:
         """Folder by name. Raises SettingsError for a name the lab file lacks."""
@@ -98,6 +121,12 @@ class Lab:
     def environment(self, name: str) -> Environment:
         """Environment by name. Raises SettingsError for a name the lab file lacks."""
         return _entry(self.environments, name, "environment", self.file)
+
+    def where(self, service: str) -> tuple[Node, ...]:
+        """Nodes that are to run a service. Raises SettingsError for a lab file that names no nodes."""
+        if not self.nodes:
+            raise SettingsError(f"the lab file {self.file} names no nodes", remedy="Run: make install")
+        return tuple(node for node in self.nodes.values() if service in node.services)
 
     def require(self, what: str, *profiles: str) -> None:
         """Refuse what wants profiles that are not installed. Raises LabError with the command that installs them."""
@@ -179,6 +208,11 @@ def _from_raw(path: Path, raw: Mapping[str, Any]) -> Lab:
             )
         ),
         options=raw.get("options", {}),
+        node=raw.get("node", ""),
+        nodes={
+            name: Node(name=name, address=value["address"], services=tuple(value["services"]))
+            for name, value in raw.get("nodes", {}).items()
+        },
     )
 
 

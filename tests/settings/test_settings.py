@@ -42,6 +42,20 @@ def test_a_good_file_gives_endpoints_paths_and_services_in_start_order(tmp_path:
     assert [service.name for service in lab.services] == ["postgres", "trino"]
 
 
+def test_nodes_tell_where_a_service_is_to_run(tmp_path: Path) -> None:
+    nodes = {
+        "one": {"address": "10.0.0.1", "services": ["trino", "postgres"]},
+        "two": {"address": "10.0.0.2", "services": ["trino"]},
+    }
+    lab = read_lab(written(tmp_path, {**raw(), "node": "two", "nodes": nodes}))
+    assert (lab.node, lab.nodes[lab.node].address) == ("two", "10.0.0.2")
+    assert [node.name for node in lab.where("trino")] == ["one", "two"]
+    assert [node.name for node in lab.where("postgres")] == ["one"]
+    assert lab.where("kafka") == ()
+    with pytest.raises(SettingsError, match=r"names no nodes\. Run: make install"):
+        read_lab(written(tmp_path, raw())).where("trino")
+
+
 def test_an_absent_file_names_the_command_that_makes_it(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"no lab file at .*Install the lab first: make install"):
         read_lab(tmp_path / "lab.yaml")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,9 +14,10 @@ from quintet.errors import QuintetError
 from quintet.settings import Lab, Service, load_lab
 
 if TYPE_CHECKING:
+    from quintet.health.checks import Check
     from quintet.health.supervision import ServiceManager
 
-__all__ = ["register"]
+__all__ = ["register", "show_health"]
 
 Names = Annotated[list[str] | None, typer.Argument(help="Services; all when none is named.")]
 
@@ -34,7 +35,12 @@ def doctor(as_json: AsJson = False) -> None:
     """Say what is up, what is wrong and what to do about it."""
     from quintet.health.checks import examine
 
-    found = list(examine(load_lab()))
+    show_health(examine(load_lab()), as_json=as_json)
+
+
+def show_health(checks: Iterable[Check], *, as_json: bool) -> None:
+    """Print what checks saw. Ends the command with 1 when something is wrong."""
+    found = list(checks)
     if as_json:
         print_json({"checks": [dataclasses.asdict(check) for check in found]})
     else:

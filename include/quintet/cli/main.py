@@ -6,7 +6,19 @@ import sys
 
 import typer
 
-from quintet.cli import announcing, backup, capture, dashboards, data, lab, lineage, product, projects, publishing
+from quintet.cli import (
+    announcing,
+    backup,
+    capture,
+    dashboards,
+    data,
+    lab,
+    lineage,
+    product,
+    projects,
+    publishing,
+    rolling,
+)
 from quintet.errors import QuintetError
 
 __all__ = ["EXIT_CODES", "app", "main"]
@@ -32,7 +44,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for commands in (lab, projects, announcing, publishing, dashboards, data, capture, backup, lineage, product):
+for commands in (lab, rolling, projects, announcing, publishing, dashboards, data, capture, backup, lineage, product):
     commands.register(app)
 
 

@@ -101,6 +101,12 @@ class FlinkRest(HttpDoor):
         found = self._ask("GET", "/overview")
         return int(found["slots-available"]), int(found["slots-total"])
 
+    def workers(self) -> list[str]:
+        """Address of every TaskManager that is registered."""
+        found = self._ask("GET", "/taskmanagers")["taskmanagers"]
+        # pekko.tcp://flink@<address>:<port>/user/rpc/taskmanager_0
+        return [str(entry["path"]).partition("@")[2].partition(":")[0] for entry in found]
+
     def jobs(self) -> list[JobState]:
         """Jobs that run and those that ended within the last hour, as long as the JobManager remembers them."""
         return [_job(entry) for entry in self._ask("GET", "/jobs/overview")["jobs"]]

@@ -22,7 +22,7 @@ from quintet.health.supervision import service_manager
 from quintet.lake.trino import connect, query
 from quintet.settings import Lab, Service
 
-__all__ = ["Check", "examine"]
+__all__ = ["Check", "examine", "examine_airflow", "examine_services", "used"]
 
 #: Seconds for one question to a service.
 TIMEOUT = 10.0
@@ -46,35 +46,59 @@ def examine(lab: Lab) -> Iterator[Check]:
     yield _disk(lab)
     yield _alerts(lab)
     try:
-        processes = service_manager(lab).processes()
+        yield from examine_services(lab)
     except QuintetError as error:
         yield Check(lab.service_manager, False, error.message, error.remedy)
         return
-    for service in lab.services:
-        process = processes.get(service.name)
-        running = process is not None and process.is_running
-        detail = process.detail if process else f"unknown to {lab.service_manager}"
-        yield Check(f"{service.name} runs", running, detail, "" if running else _restart(service))
-        if running and service.endpoint:
-            yield _door(lab, service)
     # A lab of an older release has no backups until it is installed anew, and of several nodes those with a server do.
     if (lab.path("config") / FILE).exists():
-        yield _used("log is archived", ask_archive, lab)
-        yield _used("backups are young", ask_backups, lab)
+        yield used("log is archived", ask_archive, lab)
+        yield used("backups are young", ask_backups, lab)
     if "trino" in lab.endpoints:
         yield _trino(lab)
     for name, ask in (("search", ask_search), ("redis", ask_redis)):
         if name in lab.endpoints:
-            yield _used(f"{name} lets its user in", ask, lab)
+            yield used(f"{name} lets its user in", ask, lab)
     if "sentinels" in lab.options.get("redis", {}):
-        yield _used("redis can lose a server", ask_sentinels, lab)
+        yield used("redis can lose a server", ask_sentinels, lab)
     if "connect" in lab.endpoints:
-        yield _used("changes are captured", ask_captures, lab)
+        yield used("changes are captured", ask_captures, lab)
     if "prometheus" in lab.endpoints:
-        yield _used("figures are told", ask_prometheus, lab)
+        yield used("figures are told", ask_prometheus, lab)
     if "superset" in lab.endpoints:
-        yield _used("dashboards are shown", ask_superset, lab)
-    yield from _airflow(lab)
+        yield used("dashboards are shown", ask_superset, lab)
+    yield from examine_airflow(lab)
+
+
+def examine_services(lab: Lab, *, settled_s: int = 0) -> Iterator[Check]:
+    """Processes of this machine and their doors.
+
+    Args:
+        lab: the lab.
+        settled_s: seconds that a process must have run; one that ends again and again runs most of the time, too.
+
+    Raises:
+        QuintetError: what keeps the services alive does not answer.
+
+    """
+    processes = service_manager(lab).processes()
+    for service in lab.services:
+        process = processes.get(service.name)
+        running = process is not None and process.is_running
+        detail = process.detail if process else f"unknown to {lab.service_manager}"
+        if process and running and process.uptime_s < settled_s:
+            running, detail = False, f"runs for {process.uptime_s} s only"
+        yield Check(f"{service.name} runs", running, detail, "" if running else _restart(service))
+        if running and service.endpoint:
+            yield _door(lab, service)
+
+
+def used(name: str, ask: Callable[[Lab, float], str], lab: Lab) -> Check:
+    """What came of a question: its answer, or the error that it raised."""
+    try:
+        return Check(name, True, ask(lab, TIMEOUT))
+    except QuintetError as error:
+        return Check(name, False, error.message, error.remedy)
 
 
 def _restart(service: Service) -> str:
@@ -118,14 +142,8 @@ def _trino(lab: Lab) -> Check:
     return Check("trino reads the lake", True, f"{count} bronze lines")
 
 
-def _used(name: str, ask: Callable[[Lab, float], str], lab: Lab) -> Check:
-    try:
-        return Check(name, True, ask(lab, TIMEOUT))
-    except QuintetError as error:
-        return Check(name, False, error.message, error.remedy)
-
-
-def _airflow(lab: Lab) -> Iterator[Check]:
+def examine_airflow(lab: Lab) -> Iterator[Check]:
+    """Airflow's own word about its parts."""
     try:
         health = _airflow_health(lab)
     except (httpx.HTTPError, ValueError) as error:

@@ -1,13 +1,14 @@
-"""Redis on several nodes: whether the loss of a server would be made good."""
+"""Redis on several nodes: whether the loss of a server would be made good, and who is primary."""
 
 from __future__ import annotations
 
 import socket
+from typing import BinaryIO
 
 from quintet.errors import QuintetError
 from quintet.settings import Lab
 
-__all__ = ["ask_sentinels"]
+__all__ = ["answer", "ask_agreement", "ask_sentinels", "named_primaries"]
 
 #: Longest line of an answer, in bytes.
 LINE = 512
@@ -24,9 +25,8 @@ def ask_sentinels(lab: Lab, timeout: float) -> str:
     sentinels, wanted = options["sentinels"], options["servers"] - 1
     silent = []
     for place in sentinels:
-        host, _, port = place.rpartition(":")
         try:
-            _answer(lab, host, int(port), "SENTINEL CKQUORUM redis", timeout)
+            answer(lab, place, "SENTINEL CKQUORUM redis", timeout)
         except (OSError, ValueError) as error:
             silent.append(f"{place}: {error}")
     able = f"sentinels: {len(sentinels) - len(silent)} of {len(sentinels)}"
@@ -36,9 +36,10 @@ def ask_sentinels(lab: Lab, timeout: float) -> str:
             remedy="On those nodes: quintet logs sentinel; then: quintet start sentinel",
         )
     try:
-        copies = _answer(lab, door.host, door.port, "INFO replication", timeout).count("state=online")
+        told = answer(lab, f"{door.host}:{door.port}", "INFO replication", timeout)
     except (OSError, ValueError) as error:
         raise QuintetError(f"{door.url}: {error}", remedy="Read: quintet logs redis") from error
+    copies = told[0].count("state=online")
     if copies < wanted:
         raise QuintetError(
             f"replicas: {copies} of {wanted}; {able}",
@@ -47,14 +48,61 @@ def ask_sentinels(lab: Lab, timeout: float) -> str:
     return f"replicas: {copies}, {able}"
 
 
-def _answer(lab: Lab, host: str, port: int, command: str, timeout: float) -> str:
-    """What the programs' user is answered; OSError and ValueError when that is no answer."""
-    user = lab.options["redis"]["user"]
-    with socket.create_connection((host, port), timeout=timeout) as connection, connection.makefile("rb") as file:
-        connection.sendall(f"AUTH {user} {lab.secret(f'redis_{user}')}\r\n{command}\r\n".encode())
-        line = ""
-        for _ in ("AUTH", command):
-            line = file.readline(LINE).decode(errors="replace").strip()
-            if not line or line.startswith("-"):
-                raise ConnectionError(line.removeprefix("-") or "it closes the connection")
-        return file.read(int(line[1:])).decode(errors="replace") if line.startswith("$") else line
+def ask_agreement(lab: Lab, timeout: float) -> str:
+    """Say who is primary; all replicas must follow it, and every sentinel name it and find it well.
+
+    Raises:
+        QuintetError: as ask_sentinels, or a sentinel is away or of another mind.
+
+    """
+    said = ask_sentinels(lab, timeout)
+    named = named_primaries(lab, timeout)
+    primaries = set(named.values())
+    if len(primaries) > 1 or "" in primaries:
+        told = "; ".join(f"{place} says {primary or 'nothing'}" for place, primary in named.items())
+        raise QuintetError(
+            f"the sentinels do not agree who is primary: {told}",
+            remedy="On those nodes: quintet logs sentinel; then: quintet start sentinel",
+        )
+    return f"{said}, primary: {primaries.pop()}"
+
+
+def named_primaries(lab: Lab, timeout: float) -> dict[str, str]:
+    """Address and port of the primary by sentinel; "" where one does not answer or finds it not well."""
+    found = {}
+    for place in lab.options["redis"]["sentinels"]:
+        try:
+            words = answer(lab, place, "SENTINEL MASTER redis", timeout)
+            told = dict(zip(words[::2], words[1::2], strict=True))
+            found[place] = f"{told['ip']}:{told['port']}" if told["flags"] == "master" else ""
+        except (OSError, ValueError, KeyError):
+            found[place] = ""
+    return found
+
+
+def answer(lab: Lab, place: str, command: str, timeout: float, *, user: str | None = None) -> list[str]:
+    """What a server or sentinel at `host:port` answers to a user, by default that of programs.
+
+    Raises:
+        OSError, ValueError: that is no answer.
+
+    """
+    name = user or lab.options["redis"]["user"]
+    host, _, port = place.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=timeout) as connection, connection.makefile("rb") as file:
+        connection.sendall(f"AUTH {name} {lab.secret(f'redis_{name}')}\r\n{command}\r\n".encode())
+        _read(file)
+        return _read(file)
+
+
+def _read(file: BinaryIO) -> list[str]:
+    """One answer of the protocol: a line, a text, or a list of these."""
+    line = file.readline(LINE).decode(errors="replace").strip()
+    if not line or line.startswith("-"):
+        raise ConnectionError(line.removeprefix("-") or "it closes the connection")
+    if line.startswith("$"):
+        # The text is followed by an end of line.
+        return [file.read(int(line[1:]) + 2).decode(errors="replace").removesuffix("\r\n")]
+    if line.startswith("*"):
+        return [word for _ in range(int(line[1:])) for word in _read(file)]
+    return [line]

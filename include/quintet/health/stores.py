@@ -12,7 +12,7 @@ from quintet.dashboards.server import VIEWER, enter
 from quintet.errors import QuintetError
 from quintet.settings import Lab
 
-__all__ = ["ask_prometheus", "ask_redis", "ask_search", "ask_superset"]
+__all__ = ["ask_prometheus", "ask_redis", "ask_search", "ask_search_copies", "ask_superset"]
 
 #: Colours of a cluster that answers everything; yellow lacks copies only.
 USABLE = frozenset({"green", "yellow"})
@@ -27,6 +27,32 @@ def ask_search(lab: Lab, timeout: float) -> str:
         QuintetError: it does not answer, lets the user not in, or lacks shards.
 
     """
+    colour, nodes = _search(lab, timeout)
+    said = f"{colour}, nodes: {nodes}"
+    if colour not in USABLE:
+        raise QuintetError(f"{said}: shards are missing", remedy="Read: quintet logs search")
+    return said
+
+
+def ask_search_copies(lab: Lab, timeout: float) -> str:
+    """Say how the search cluster is; on several nodes it must have all of them and every copy.
+
+    Raises:
+        QuintetError: as ask_search, or a node or a copy is missing.
+
+    """
+    wanted = len(lab.options["search"].get("nodes", ()))
+    if wanted < 2:
+        return ask_search(lab, timeout)
+    colour, nodes = _search(lab, timeout)
+    said = f"{colour}, nodes: {nodes} of {wanted}"
+    if colour != "green" or nodes < wanted:
+        raise QuintetError(said, remedy="On the nodes of search: quintet status; then: quintet logs search")
+    return said
+
+
+def _search(lab: Lab, timeout: float) -> tuple[str, int]:
+    """Colour and nodes of the cluster. Raises QuintetError when it does not tell."""
     door, options = lab.endpoint("search"), lab.options["search"]
     user = options["reader"]
     try:
@@ -40,13 +66,9 @@ def ask_search(lab: Lab, timeout: float) -> str:
         )
         answer.raise_for_status()
         told = answer.json()
-        colour, nodes = told["status"], told["number_of_nodes"]
+        return str(told["status"]), int(told["number_of_nodes"])
     except (OSError, httpx.HTTPError, ValueError, KeyError) as error:
         raise QuintetError(f"{door.url}: {error}", remedy="Read: quintet logs search") from error
-    said = f"{colour}, nodes: {nodes}"
-    if colour not in USABLE:
-        raise QuintetError(f"{said}: shards are missing", remedy="Read: quintet logs search")
-    return said
 
 
 def ask_redis(lab: Lab, timeout: float) -> str:
